@@ -1,0 +1,121 @@
+"""Causal attention (arXiv:1706.03762) over documents: grouped heads, sliding window, ALiBi,
+soft-cap, ring caches.
+
+Owes the rest one visibility rule: a query sees the keys of its own segment that are not later than
+it and, with a window, fewer than `window` steps earlier. Keys of segment -1 are empty slots. A
+query that sees nothing gets zeros.
+Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:2408.00118, section
+2.
+"""
+
+import jax
+import jax.numpy as jnp
+
+from seqlab.ops.backend import backend, wide
+from seqlab.ops.dense import product
+
+
+def visible(segment_BT, segment_BS, time_T, time_S, window=None):
+  """Which keys each query sees: bool [B, T, S]."""
+  gap_TS = time_T[:, None] - time_S[None, :]
+  seen_TS = gap_TS >= 0 if window is None else (gap_TS >= 0) & (gap_TS < window)
+  same_BTS = segment_BT[:, :, None] == segment_BS[:, None, :]
+  return same_BTS & seen_TS & (segment_BS >= 0)[:, None, :]
+
+
+def attention_naive(
+  q_BTHK,
+  k_BSHK,
+  v_BSHK,
+  *,
+  segment_BT,
+  segment_BS,
+  time_T,
+  time_S,
+  window=None,
+  softcap=None,
+  slopes_H=None,
+  scale=None,
+):
+  """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
+  dtype = wide(q_BTHK.dtype)
+  groups = q_BTHK.shape[2] // k_BSHK.shape[2]
+  k_BSHK, v_BSHK = (jnp.repeat(x, groups, 2) for x in (k_BSHK, v_BSHK))
+  scale = q_BTHK.shape[-1] ** -0.5 if scale is None else scale
+  s_BHTS = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BSHK, preferred_element_type=dtype) * scale
+  if softcap is not None:
+    s_BHTS = softcap * jnp.tanh(s_BHTS / softcap)
+  if slopes_H is not None:
+    s_BHTS -= slopes_H[:, None, None] * (time_T[:, None] - time_S[None, :])
+  mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
+  p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BTHK.dtype)
+  y_BTHK = jnp.einsum("bhts,bshk->bthk", p_BHTS, v_BSHK, preferred_element_type=dtype)
+  return y_BTHK.astype(q_BTHK.dtype)
+
+
+def attention(
+  q_BTHK,
+  k_BSHK,
+  v_BSHK,
+  *,
+  segment_BT,
+  segment_BS,
+  time_T,
+  time_S,
+  window=None,
+  softcap=None,
+  slopes_H=None,
+  scale=None,
+):
+  """Causal attention of q_BTHK over k_BSHK and v_BSHK -> y_BTHK in q's dtype; the softmax is
+  float32 at least.
+
+  k and v may have fewer heads: query head h reads head h // (H / Hkv). segment_BT, segment_BS: int
+  [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows. slopes_H:
+  ALiBi, bias -slope * (time difference). softcap: scores become cap * tanh(score / cap). scale:
+  K^-0.5 where None.
+  """
+  where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
+  form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale)
+  place = backend()
+  if place == "reference":
+    return attention_naive(q_BTHK, k_BSHK, v_BSHK, **where, **form)
+  if place == "gpu" and _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
+    mask = visible(**where, window=window)[:, None]
+    return jax.nn.dot_product_attention(
+      q_BTHK, k_BSHK, v_BSHK, mask=mask, scale=scale, implementation="cudnn"
+    )
+  return _attention_xla(q_BTHK, k_BSHK, v_BSHK, **where, **form)
+
+
+def _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
+  """Below head width 64 cuDNN is slower than plain XLA; scores other than q k it does not know."""
+  half = q_BTHK.dtype in (jnp.bfloat16, jnp.float16)
+  width = q_BTHK.shape[-1]
+  plain = softcap is None and slopes_H is None
+  whole = q_BTHK.shape[1] == k_BSHK.shape[1] and q_BTHK.shape[1] > 1
+  return half and plain and whole and width >= 64 and width % 8 == 0
+
+
+def _attention_xla(
+  q, k, v, *, segment_BT, segment_BS, time_T, time_S, window, softcap, slopes_H, scale
+):
+  batch, length, heads, width = q.shape
+  kv_heads = k.shape[2]
+  dtype = wide(q.dtype)
+  # J key-value heads, each read by G query heads; the matmuls run over [B, J] batches.
+  q_BJGTK = jnp.transpose(
+    q.reshape(batch, length, kv_heads, heads // kv_heads, width), (0, 2, 3, 1, 4)
+  )
+  k_BJSK, v_BJSK = (jnp.swapaxes(x, 1, 2) for x in (k, v))
+  q_BJGTK = q_BJGTK * jnp.asarray(width**-0.5 if scale is None else scale, q.dtype)
+  s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1))
+  if softcap is not None:
+    s = softcap * jnp.tanh(s / softcap)
+  if slopes_H is not None:
+    gap_TS = (time_T[:, None] - time_S[None, :]).astype(dtype)
+    s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(dtype) * gap_TS
+  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
+  p = jax.nn.softmax(s, -1, where=mask).astype(q.dtype)
+  y_BJGTK = product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(q.dtype)
+  return jnp.transpose(y_BJGTK, (0, 3, 1, 2, 4)).reshape(q.shape)

@@ -1,0 +1,67 @@
+"""Matrix products with float32 masters: `dense`, and the bare `product` that the other ops use.
+
+Owes the rest: the sum is accumulated in float32 (or wider), the result has the dtype of x, and the
+gradient of w comes back in w's own dtype. Batch axes of x are never merged, so any of them may be
+sharded.
+"""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from seqlab.ops.backend import backend, wide
+
+
+def product(x, y, contract_x, contract_y, batch_x=(), batch_y=()):
+  """`lax.dot_general` of x and y (cast to x's dtype), accumulated and returned in the wide dtype of
+  x.
+
+  On CPU bfloat16 needs exactly this call: `bf16 @ bf16` is silently upcast, this form reaches the
+  bfloat16 kernels.
+  """
+  dimensions = ((tuple(contract_x), tuple(contract_y)), (tuple(batch_x), tuple(batch_y)))
+  return lax.dot_general(x, y.astype(x.dtype), dimensions, preferred_element_type=wide(x.dtype))
+
+
+def dense_naive(x, w, contract: int = 1):
+  """x: [..., in...], w: [in..., out...] -> [..., out...] in x's dtype."""
+  return jnp.tensordot(x, w.astype(x.dtype), contract, preferred_element_type=wide(x.dtype)).astype(
+    x.dtype
+  )
+
+
+def dense(x, w, contract: int = 1):
+  """Contracts the last `contract` axes of x with the first `contract` axes of w.
+
+  x: [..., in...], w: [in..., out...] of any float dtype -> [..., out...] in x's dtype.
+  """
+  if backend() == "cpu":
+    return _dense_cpu(x, w, contract)
+  return dense_naive(x, w, contract)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2,))
+def _dense_cpu(x, w, contract):
+  return product(x, w, range(x.ndim - contract, x.ndim), range(contract)).astype(x.dtype)
+
+
+def _dense_forward(x, w, contract):
+  return _dense_cpu(x, w, contract), (x, w)
+
+
+def _dense_backward(contract, saved, dy):
+  x, w = saved
+  # XLA:CPU would fuse whatever made dy (or x) into the transposed copy that feeds the weight
+  # gradient and read it with a stride, off the fast matmul path; the barrier makes it materialise
+  # both first.
+  x, dy = lax.optimization_barrier((x, dy))
+  rows = x.ndim - contract
+  outs = w.ndim - contract
+  dx = product(dy, w, range(dy.ndim - outs, dy.ndim), range(contract, w.ndim))
+  dw = product(x, dy, range(rows), range(rows))
+  return dx.astype(x.dtype), dw.astype(w.dtype)
+
+
+_dense_cpu.defvjp(_dense_forward, _dense_backward)

@@ -1,0 +1,112 @@
+"""The LSTM with a forget gate (Gers, Schmidhuber & Cummins 2000), its input projection already
+made.
+
+i, f, o = sigmoid(.), g = tanh(.) of x_t + h_{t-1} W;  c_t = f c_{t-1} + i g;  h_t = o tanh(c_t).
+The gates stand in the order input, forget, cell, output, as in torch.nn.LSTM. The forward loop
+saves the gates, the backward loop only propagates, and the weight gradient is one matmul over all
+steps after it.
+"""
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+from seqlab.ops.backend import backend, wide
+from seqlab.ops.dense import product
+from seqlab.ops.rnn import kept, states_before
+
+
+def lstm_naive(x_BTGF, w_FGF, reset_BT, h_BF, c_BF):
+  """The loop, one step at a time."""
+  dtype = wide(x_BTGF.dtype)
+
+  def step(state, inputs):
+    x_BGF, reset_B = inputs
+    h_BF, c_BF = (jnp.where(reset_B[:, None], 0, s) for s in state)
+    z_BGF = x_BGF + jnp.tensordot(h_BF.astype(x_BTGF.dtype), w_FGF.astype(x_BTGF.dtype), 1)
+    i_BF, f_BF, g_BF, o_BF = (z_BGF[:, gate].astype(dtype) for gate in range(4))
+    c_BF = jax.nn.sigmoid(f_BF) * c_BF + jax.nn.sigmoid(i_BF) * jnp.tanh(g_BF)
+    h_BF = jax.nn.sigmoid(o_BF) * jnp.tanh(c_BF)
+    return (h_BF, c_BF), h_BF
+
+  first = (h_BF.astype(dtype), c_BF.astype(dtype))
+  (h_BF, c_BF), h_TBF = lax.scan(step, first, (jnp.swapaxes(x_BTGF, 0, 1), reset_BT.T))
+  return jnp.swapaxes(h_TBF, 0, 1), h_BF, c_BF
+
+
+def lstm(x_BTGF, w_FGF, reset_BT, h_BF, c_BF):
+  """x_BTGF: [B, T, 4, F], w_FGF: [F, 4, F], reset_BT: bool, h_BF and c_BF: the state before.
+
+  Returns (h_BTF, h_BF, c_BF): every output and the last state. Where reset_BT is true the state is
+  zero before that step. The matmuls take x's dtype; states and outputs are float32 at least.
+  """
+  if backend() == "reference":
+    return lstm_naive(x_BTGF, w_FGF, reset_BT, h_BF, c_BF)
+  return _lstm(x_BTGF, w_FGF, reset_BT, h_BF, c_BF)
+
+
+@jax.custom_vjp
+def _lstm(x_BTGF, w_FGF, reset_BT, h_BF, c_BF):
+  return _forward(x_BTGF, w_FGF, reset_BT, h_BF, c_BF)[0]
+
+
+def _forward(x_BTGF, w_FGF, reset_BT, h_BF, c_BF):
+  dtype = wide(x_BTGF.dtype)
+  w = w_FGF.astype(x_BTGF.dtype)
+  keep_TB1 = kept(reset_BT, dtype)
+  first_h, first_c = h_BF, c_BF
+
+  def step(state, inputs):
+    x_BGF, keep_B1 = inputs
+    h_BF, c_BF = (s * keep_B1 for s in state)
+    z_BGF = x_BGF + product(h_BF.astype(w.dtype), w, (1,), (0,))
+    i_BF, f_BF, o_BF = (jax.nn.sigmoid(z_BGF[:, gate]) for gate in (0, 1, 3))
+    g_BF = jnp.tanh(z_BGF[:, 2])
+    c_BF = f_BF * c_BF + i_BF * g_BF
+    h_BF = o_BF * jnp.tanh(c_BF)
+    return (h_BF, c_BF), (h_BF, c_BF, jnp.stack([i_BF, f_BF, g_BF, o_BF], 1))
+
+  first = (h_BF.astype(dtype), c_BF.astype(dtype))
+  (h_BF, c_BF), (h_TBF, c_TBF, gates_TBGF) = lax.scan(
+    step, first, (jnp.swapaxes(x_BTGF, 0, 1), keep_TB1)
+  )
+  like = jnp.zeros((), x_BTGF.dtype)
+  saved = (h_TBF, c_TBF, gates_TBGF, w_FGF, keep_TB1, first_h, first_c, like)
+  return (jnp.swapaxes(h_TBF, 0, 1), h_BF, c_BF), saved
+
+
+def _backward(saved, gradients):
+  dh_BTF, last_dh_BF, last_dc_BF = gradients
+  h_TBF, c_TBF, gates_TBGF, w_FGF, keep_TB1, first_h, first_c, like = saved
+  w = w_FGF.astype(like.dtype)
+
+  def step(state, inputs):
+    dh_BF, dc_BF = state
+    y_BF, c_BF, before_BF, gates_BGF, keep_B1 = inputs
+    i_BF, f_BF, g_BF, o_BF = (gates_BGF[:, gate] for gate in range(4))
+    dh_BF = dh_BF + y_BF
+    u_BF = jnp.tanh(c_BF)
+    dc_BF = dc_BF + dh_BF * o_BF * (1 - u_BF * u_BF)
+    dz_BGF = jnp.stack(
+      [
+        dc_BF * g_BF * i_BF * (1 - i_BF),
+        dc_BF * before_BF * f_BF * (1 - f_BF),
+        dc_BF * i_BF * (1 - g_BF * g_BF),
+        dh_BF * u_BF * o_BF * (1 - o_BF),
+      ],
+      1,
+    )
+    dh_BF = product(dz_BGF.astype(w.dtype), w, (1, 2), (1, 2)) * keep_B1
+    return (dh_BF, dc_BF * f_BF * keep_B1), dz_BGF
+
+  before_c = states_before(c_TBF, first_c, keep_TB1)
+  inputs = (jnp.swapaxes(dh_BTF, 0, 1), c_TBF, before_c, gates_TBGF, keep_TB1)
+  (dh_BF, dc_BF), dz_TBGF = lax.scan(step, (last_dh_BF, last_dc_BF), inputs, reverse=True)
+  before_h = states_before(h_TBF, first_h, keep_TB1).astype(w.dtype)
+  before_h, dz = lax.optimization_barrier((before_h, dz_TBGF.astype(w.dtype)))
+  dw_FGF = product(before_h, dz, (0, 1), (0, 1)).astype(w_FGF.dtype)
+  dx_BTGF = jnp.swapaxes(dz_TBGF, 0, 1).astype(like.dtype)
+  return dx_BTGF, dw_FGF, None, dh_BF.astype(first_h.dtype), dc_BF.astype(first_c.dtype)
+
+
+_lstm.defvjp(_forward, _backward)
