@@ -1,0 +1,43 @@
+"""A decoder with a head over classes in place of the one over tokens.
+
+Its parameters share the decoder's names, so that a pretrained decoder's checkpoint restores into it with the
+class head as the only leaf that is missing.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab.models.decoder import Decoder
+from seqlab.nn.layers import bias, weight
+from seqlab.ops.dense import dense
+
+
+class Classifier(nn.Module):
+  """Pools the decoder's features over the tokens that count and scores the classes.
+
+  pool: "mean" over the tokens of the text, or "last", the feature of its last token.
+  """
+
+  decoder: Decoder
+  classes: int
+  pool: str = "mean"
+
+  def setup(self) -> None:
+    nn.share_scope(self, self.decoder)
+    self.classes_DC = weight(self, "classes_DC", (self.decoder.width, self.classes))
+    self.classes_bias_C = bias(self, "classes_bias_C", (self.classes,))
+
+  def __call__(
+    self, tokens_BT: jax.Array, pos_BT: jax.Array, weight_BT: jax.Array, train: bool = False
+  ) -> jax.Array:
+    """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on padding."""
+    x_BTD, _ = self.decoder(tokens_BT, pos_BT, None, train)
+    x_BTD = x_BTD.astype(jnp.float32)
+    if self.pool == "last":
+      last_B = jnp.maximum(weight_BT.sum(1).astype(jnp.int32) - 1, 0)
+      x_BD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)[:, 0]
+    else:
+      total_BD = jnp.sum(x_BTD * weight_BT[..., None], axis=1)
+      x_BD = total_BD / jnp.maximum(weight_BT.sum(1), 1)[:, None]
+    return dense(x_BD, self.classes_DC) + self.classes_bias_C

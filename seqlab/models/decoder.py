@@ -1,0 +1,70 @@
+"""The decoder: embedding, a stack of blocks, a final norm, and logits over the vocabulary.
+
+Any mixer makes it a language model: a Transformer, a recurrent network, a hybrid.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab import axes
+from seqlab.nn.layers import Norm, weight
+from seqlab.nn.stack import Layer, Stack
+from seqlab.ops.dense import dense
+
+
+class Decoder(nn.Module):
+  """Tokens and positions in, features out; `logits` and `unembedding` give the head.
+
+  vocab: ids. length: rows of the learned position table; 0 for none (positions are then the mixers').
+  layers: the repeating pattern. tied: the head is the embedding. dtype: of activations and products.
+  """
+
+  vocab: int
+  width: int
+  depth: int
+  layers: tuple[Layer, ...]
+  norm: str = "rms"
+  length: int = 0
+  tied: bool = True
+  dropout: float = 0.0
+  dtype: str = "float32"
+  remat: str = "none"
+  unroll: int = 0
+
+  def setup(self) -> None:
+    # Small, so that the first logits are near zero and the first loss near log(vocab), as GPT-2 starts.
+    self.embed_VD = weight(self, "embed_VD", (self.vocab, self.width), std=0.02)
+    if self.length:
+      self.position_SD = weight(self, "position_SD", (self.length, self.width), std=0.02)
+    if not self.tied:
+      self.head_DV = weight(self, "head_DV", (self.width, self.vocab))
+    self.stack = Stack(self.layers, self.depth, self.remat, self.unroll)
+    self.final_norm = Norm(self.norm)
+    self.drop = nn.Dropout(self.dropout)
+
+  def __call__(
+    self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, train: bool = False
+  ) -> tuple[jax.Array, dict | None]:
+    """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens."""
+    x_BTD = self.embed_VD.astype(self.dtype)[tokens_BT]
+    if self.length:
+      x_BTD += self.position_SD.astype(self.dtype)[pos_BT]
+    x_BTD = self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)
+    x_BTD, state = self.stack(x_BTD, pos_BT, state, train)
+    return self.final_norm(x_BTD), state
+
+  def logits(self, x_BTD: jax.Array) -> jax.Array:
+    """Scores over the vocabulary in float32, [B, T, V]."""
+    return axes.constrain(dense(x_BTD, self.unembedding().T).astype(jnp.float32), "BTV")
+
+  def unembedding(self) -> jax.Array:
+    """The head as rows of the vocabulary, [V, D]."""
+    return self.embed_VD if self.tied else self.head_DV.T
+
+  def init_state(self, batch: int, capacity: int) -> dict[str, Any]:
+    """The mixers' state before the first token, with caches for `capacity` tokens."""
+    stack = Stack(self.layers, self.depth, parent=None)
+    return stack.init_state(batch, self.width, capacity, jnp.dtype(self.dtype))

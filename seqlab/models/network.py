@@ -1,0 +1,38 @@
+"""A flax module behind plain functions: all that objectives, the sampler and the laws see of a network."""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+
+from seqlab import axes
+
+
+class Network:
+  """`network(params, *inputs, key=...)` runs the module; a dropout key means training."""
+
+  def __init__(self, module: nn.Module):
+    self.module = module
+
+  def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]:
+    """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack are scaled by
+    1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with depth."""
+    params = self.module.init({"params": key}, *inputs)["params"]
+    depth = getattr(self.module, "depth", None) or getattr(self.module, "decoder").depth
+
+    def scale(path: tuple, leaf: jax.Array) -> jax.Array:
+      name = axes.path_of(path)
+      inside = "/block" in name and name.rpartition("/")[2].startswith("out_")
+      return leaf * (2 * depth) ** -0.5 if inside else leaf
+
+    return jax.tree_util.tree_map_with_path(scale, params)
+
+  def __call__(self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = "__call__") -> Any:
+    if method != "__call__":
+      return self.module.apply({"params": params}, *inputs, method=method)
+    rngs = {} if key is None else {"dropout": key}
+    return self.module.apply({"params": params}, *inputs, train=key is not None, rngs=rngs)
+
+  def init_state(self, batch: int, capacity: int) -> dict[str, Any]:
+    """The state before the first token, for `batch` rows and caches of `capacity` tokens."""
+    return self.module.init_state(batch, capacity)

@@ -1,0 +1,96 @@
+"""Stored parameters and the layers every block needs: weights named by their axes, norms, channel mixing.
+
+Parameters are float32 masters; a layer computes in the dtype of its input.
+"""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab import axes
+from seqlab.ops.activations import gelu
+from seqlab.ops.dense import dense
+from seqlab.ops.norm import layer_norm, rms_norm
+
+ACTIVATIONS: dict[str, Callable] = dict(
+  gelu=gelu, relu=jax.nn.relu, silu=jax.nn.silu, tanh=jnp.tanh, relu2=lambda x: jax.nn.relu(x) ** 2
+)
+
+
+def weight(module: nn.Module, name: str, shape: tuple[int, ...], std: float | None = None) -> Any:
+  """A float32 weight drawn from a truncated normal; std is 1/sqrt(fan-in) read from its letters."""
+  if std is None:
+    std = 1 / math.sqrt(math.prod(shape[i] for i in axes.fan_in_axes(name)))
+  init = nn.initializers.truncated_normal(std / 0.87962566)  # the std that truncation at 2 leaves
+  return module.param(name, init, shape, jnp.float32)
+
+
+def bias(module: nn.Module, name: str, shape: tuple[int, ...], value: float = 0.0) -> Any:
+  """A float32 vector that starts at `value`."""
+  return module.param(name, nn.initializers.constant(value), shape, jnp.float32)
+
+
+class Norm(nn.Module):
+  """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32 inside."""
+
+  kind: str = "rms"
+  bias: bool = False
+
+  @nn.compact
+  def __call__(self, x_BTD: jax.Array) -> jax.Array:
+    width = x_BTD.shape[-1]
+    scale_D = bias(self, "scale_D", (width,), 1.0)
+    if self.kind == "rms":
+      return rms_norm(x_BTD, scale_D)
+    return layer_norm(x_BTD, scale_D, bias(self, "bias_D", (width,)) if self.bias else None)
+
+
+class Plain(nn.Module):
+  """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width."""
+
+  ratio: float = 4.0
+  activation: str = "gelu"
+  bias: bool = False
+
+  @nn.compact
+  def __call__(self, x_BTD: jax.Array) -> jax.Array:
+    width = x_BTD.shape[-1]
+    hidden = round(self.ratio * width)
+    x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
+    if self.bias:
+      x_BTF += bias(self, "bias_F", (hidden,)).astype(x_BTF.dtype)
+    x_BTF = ACTIVATIONS[self.activation](axes.constrain(x_BTF, "BTF"))
+    y_BTD = dense(x_BTF, weight(self, "out_FD", (hidden, width)))
+    if self.bias:
+      y_BTD += bias(self, "bias_D", (width,)).astype(y_BTD.dtype)
+    return y_BTD
+
+
+class Gated(nn.Module):
+  """Gated channel mixing (GLU variants, arXiv:2002.05202): `out(activation(x @ gate) * (x @ in))`.
+
+  `ratio` 8/3 has the parameters of `Plain` at 4; the hidden width is rounded up to a multiple of 8.
+  """
+
+  ratio: float = 8 / 3
+  activation: str = "silu"
+
+  @nn.compact
+  def __call__(self, x_BTD: jax.Array) -> jax.Array:
+    width = x_BTD.shape[-1]
+    hidden = 8 * math.ceil(self.ratio * width / 8)
+    gate_BTF = dense(x_BTD, weight(self, "gate_DF", (width, hidden)))
+    x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
+    x_BTF = ACTIVATIONS[self.activation](axes.constrain(gate_BTF, "BTF")) * x_BTF
+    return dense(x_BTF, weight(self, "out_FD", (hidden, width)))
+
+
+def no_channel_mixing() -> None:
+  """Blocks of a mixer alone, as in MQAR's models and plain recurrent stacks."""
+
+
+CHANNEL_MIXERS: dict[str, Callable] = dict(plain=Plain, gated=Gated, none=no_channel_mixing)

@@ -1,0 +1,143 @@
+"""Softmax attention over the tokens of a document that came before.
+
+Attention as in Vaswani 2017 (arXiv:1706.03762, eq. 1) with grouped-query heads (arXiv:2305.13245), a sliding
+window (arXiv:2004.05150) whose cache is a ring, rotary (arXiv:2104.09864, rotate-half as in GPT-NeoX) or ALiBi
+positions (arXiv:2108.12409), RMS-normed queries and keys (arXiv:2302.05442) and soft-capped scores (Gemma 2,
+arXiv:2408.00118).
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab import axes
+from seqlab.errors import UserError
+from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.mixers.base import Mixer, divide
+from seqlab.ops.attention import attention
+from seqlab.ops.dense import dense
+from seqlab.ops.rope import rope
+
+POSITIONS = ("rope", "alibi", "none")
+
+
+class Attention(Mixer):
+  """Multi-head attention.
+
+  heads: query heads. kv_heads: key and value heads, 0 for as many as query heads.
+  head_width: 0 for width / heads. window: tokens a query sees, itself included; 0 for all.
+  positions: "rope", "alibi" or "none" (order is then seen through the causal mask alone).
+  qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for none.
+  """
+
+  heads: int = 4
+  kv_heads: int = 0
+  head_width: int = 0
+  window: int = 0
+  positions: str = "rope"
+  rope_base: float = 10000.0
+  qk_norm: bool = False
+  softcap: float = 0.0
+  bias: bool = False
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    width, kv_heads, head_width = x_BTD.shape[-1], *self._heads(x_BTD.shape[-1])
+    q_BTHK = self._project(x_BTD, "q", self.heads, head_width)
+    k_BTHK = self._project(x_BTD, "k", kv_heads, head_width)
+    v_BTHK = self._project(x_BTD, "v", kv_heads, head_width)
+    if self.qk_norm:
+      q_BTHK, k_BTHK = Norm(name="q_norm")(q_BTHK), Norm(name="k_norm")(k_BTHK)
+    if self.positions == "rope":
+      q_BTHK, k_BTHK = (rope(x, pos_BT, self.rope_base) for x in (q_BTHK, k_BTHK))
+    y_BTHK, state = self._attend(q_BTHK, k_BTHK, v_BTHK, pos_BT, state)
+    y_BTD = dense(y_BTHK, weight(self, "out_HKD", (self.heads, head_width, width)), contract=2)
+    if self.bias:
+      y_BTD += bias(self, "bias_D", (width,)).astype(y_BTD.dtype)
+    return y_BTD, state
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    """An empty cache of `capacity` slots, or a ring of `window` slots where that is smaller."""
+    kv_heads, head_width = self._heads(width)
+    slots = min(capacity, self.window) if self.window else capacity
+    if slots < 1:
+      raise UserError(f"attention(): a cache for {capacity} tokens; it needs room for one at least")
+    return dict(
+      k_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
+      v_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
+      segment_BS=jnp.full((batch, slots), -1, jnp.int32),  # which document a slot holds; -1 is empty
+      segment_B=jnp.zeros((batch,), jnp.int32),  # the document that is being read
+      time=jnp.zeros((), jnp.int32),  # tokens read so far
+    )
+
+  def _heads(self, width: int) -> tuple[int, int]:
+    if self.positions not in POSITIONS:
+      raise UserError(f"attention(): positions={self.positions!r} is not one of {POSITIONS}")
+    if self.window < 0:
+      raise UserError(f"attention(): window={self.window} must be positive, or 0 for no window")
+    head_width = self.head_width or divide(width, self.heads, "attention", "heads")
+    kv_heads = self.kv_heads or self.heads
+    divide(self.heads, kv_heads, "attention", "kv_heads")
+    if self.positions == "rope":
+      divide(head_width, 2, "attention with rope", "rotary pairs of")
+    return kv_heads, head_width
+
+  def _project(self, x_BTD: jax.Array, name: str, heads: int, head_width: int) -> jax.Array:
+    y_BTHK = dense(x_BTD, weight(self, f"{name}_DHK", (x_BTD.shape[-1], heads, head_width)))
+    if self.bias:
+      y_BTHK += bias(self, f"{name}_bias_HK", (heads, head_width)).astype(y_BTHK.dtype)
+    return axes.constrain(y_BTHK, "BTHK")
+
+  def _attend(
+    self, q_BTHK: jax.Array, k_BTHK: jax.Array, v_BTHK: jax.Array, pos_BT: jax.Array, state: dict | None
+  ) -> tuple[jax.Array, dict | None]:
+    options = dict(
+      window=self.window or None,
+      softcap=self.softcap or None,
+      slopes_H=_alibi_slopes(self.heads) if self.positions == "alibi" else None,
+    )
+    segment_BT = jnp.cumsum(pos_BT == 0, axis=1, dtype=jnp.int32)
+    time_T = jnp.arange(pos_BT.shape[1], dtype=jnp.int32)
+    if state is None:
+      segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
+      return attention(q_BTHK, k_BTHK, v_BTHK, **segments, **options), None
+
+    segment_BT += state["segment_B"][:, None]
+    time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BSHK"].shape[1])
+    kept = min(length, slots)
+    at_S = (time + jnp.arange(length - kept, length)) % slots  # the ring's slots that the newest fill
+    new = dict(k_BSHK=k_BTHK, v_BSHK=v_BTHK, segment_BS=segment_BT)
+    ring = {
+      name: state[name].at[:, at_S].set(x[:, length - kept :].astype(state[name].dtype), unique_indices=True)
+      for name, x in new.items()
+    }
+    if length == 1:  # the ring alone holds all that this query may see
+      seen, seen_time_S = ring, _slot_times(time + 1, slots)
+    else:
+      seen = {name: jnp.concatenate([state[name], x.astype(state[name].dtype)], 1) for name, x in new.items()}
+      seen_time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
+    y_BTHK = attention(
+      q_BTHK,
+      seen["k_BSHK"].astype(q_BTHK.dtype),
+      seen["v_BSHK"].astype(q_BTHK.dtype),
+      segment_BT=segment_BT,
+      segment_BS=seen["segment_BS"],
+      time_T=time + time_T,
+      time_S=seen_time_S,
+      **options,
+    )
+    return y_BTHK, dict(ring, segment_B=segment_BT[:, -1], time=time + length)
+
+
+def _slot_times(read: jax.Array, slots: int) -> jax.Array:
+  """When each slot of a ring was written, after `read` tokens (empty slots get a negative time)."""
+  return read - 1 - (read - 1 - jnp.arange(slots, dtype=jnp.int32)) % slots
+
+
+def _alibi_slopes(heads: int) -> jax.Array:
+  """Slopes 2^(-8h/H), h = 1..H (Press 2022, section 3), a geometric sequence for any number of heads."""
+  return 2.0 ** (-8.0 * jnp.arange(1, heads + 1) / heads)

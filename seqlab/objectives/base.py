@@ -1,0 +1,46 @@
+"""The objective contract: what the training step and the evaluation ask of a task.
+
+Training is a game of one or more players; ordinary training has the one player "model".
+"""
+
+from typing import Any, ClassVar, Protocol
+
+import jax
+
+Metrics = dict[str, tuple[jax.Array, jax.Array]]
+Batch = dict[str, jax.Array]
+
+
+class Network(Protocol):
+  """A network as an objective sees it: a function of parameters and inputs, with a key when training."""
+
+  def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]: ...
+
+  def __call__(self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = ...) -> Any: ...
+
+  def init_state(self, batch: int, capacity: int) -> dict[str, Any]: ...
+
+
+class Objective(Protocol):
+  """`players` take turns in that order (a repeated name plays twice); each has its own loss and optimizer.
+
+  Metrics are (total, weight) sums, so that microbatches, devices and evaluation sets add up exactly.
+  `metrics["loss"]` is always there: its weight is what the scalar is a mean over, and gradient
+  accumulation weights by it.
+  """
+
+  players: ClassVar[tuple[str, ...]]
+
+  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    """Fresh parameters, {player: tree}."""
+    ...
+
+  def init_extra(self, batch_size: int) -> dict[str, Any]:
+    """What is carried from step to step beside parameters (a recurrent state), or {}."""
+    ...
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    """The scalar that `player` minimises, its metrics and the new `extra`; `key` is None in evaluation."""
+    ...

@@ -1,0 +1,43 @@
+"""One class for each sequence: cross entropy in nats and accuracy.
+
+The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `label_B` and `weight_B` (0 for the rows
+that fill up the last batch of an evaluation).
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from seqlab.objectives.base import Batch, Metrics, Network
+from seqlab.ops.cross_entropy import cross_entropy
+
+
+class Classification:
+  """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section 7)."""
+
+  players: ClassVar[tuple[str, ...]] = ("model",)
+
+  def __init__(self, network: Network, label_smoothing: float = 0.0):
+    self.network, self.label_smoothing = network, label_smoothing
+
+  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    inputs = batch["tokens_BT"], batch["pos_BT"], batch["weight_BT"]
+    return {"model": self.network.init(key, *inputs)}
+
+  def init_extra(self, batch_size: int) -> dict[str, Any]:
+    return {}
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    inputs = batch["tokens_BT"], batch["pos_BT"], batch["weight_BT"]
+    logits_BC = self.network(params[player], *inputs, key=key)
+    label_B, weight_B = batch["label_B"], batch["weight_B"]
+    nll_B, lse_B = cross_entropy(logits_BC, label_B)
+    smooth_B = lse_B - logits_BC.mean(-1)  # cross entropy against the uniform distribution
+    target_B = (1 - self.label_smoothing) * nll_B + self.label_smoothing * smooth_B
+    weight = jnp.sum(weight_B)
+    scalar = jnp.sum(target_B * weight_B) / jnp.maximum(weight, 1.0)
+    correct_B = (logits_BC.argmax(-1) == label_B) * weight_B
+    return scalar, {"loss": (jnp.sum(nll_B * weight_B), weight), "accuracy": (jnp.sum(correct_B), weight)}, extra

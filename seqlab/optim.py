@@ -1,0 +1,196 @@
+"""Optimizers from a config: optax chains, with decay, freezing and rates chosen by a parameter's name.
+
+A selector picks leaves of the parameter tree: axis letters alone ("V": every leaf with a vocabulary axis) or a
+regular expression searched in the path ("layers_L/.*norm").
+"""
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from optax.contrib import MuonDimensionNumbers, muon
+
+from seqlab import axes
+from seqlab.errors import UserError
+from seqlab.spec import make, parse_one
+
+Schedule = Callable[[jax.Array], jax.Array]
+
+
+# --- Schedules: factors of the learning rate, each with linear warm-up over `warmup` steps ---------------
+
+
+def cosine(steps: int, warmup: int = 0, final: float = 0.1) -> Schedule:
+  """Down a half cosine to `final` at the last step (arXiv:1608.03983)."""
+  return _warm(warmup, lambda t: final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * _share(t, warmup, steps))))
+
+
+def wsd(steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
+  """Warm-up, stable, decay: linear to `final` over the last `decay` share of the steps (arXiv:2404.06395)."""
+  start = round(steps * (1 - decay))
+  return _warm(warmup, lambda t: 1 - (1 - final) * _share(t, start, steps))
+
+
+def constant(steps: int, warmup: int = 0) -> Schedule:
+  """No decay."""
+  return _warm(warmup, jnp.ones_like)
+
+
+def inverse_sqrt(steps: int, warmup: int = 100) -> Schedule:
+  """Down with 1/sqrt(step) after the warm-up (arXiv:1706.03762, eq. 3)."""
+  return _warm(warmup, lambda t: jnp.sqrt(max(warmup, 1) / jnp.maximum(t, max(warmup, 1))))
+
+
+def step(steps: int, every: int, factor: float = 0.1, warmup: int = 0) -> Schedule:
+  """Times `factor` after each `every` steps."""
+  return _warm(warmup, lambda t: factor ** jnp.floor(t / every))
+
+
+def per_epoch(
+  steps: int, steps_per_epoch: int, factor: float, start: int = 1, warmup: int = 0
+) -> Schedule:
+  """Full rate for `start` epochs, then times `factor` at the beginning of each epoch (arXiv:1409.2329, section 4)."""
+  return _warm(warmup, lambda t: factor ** jnp.maximum(jnp.floor(t / steps_per_epoch) + 1 - start, 0))
+
+
+SCHEDULES: dict[str, Callable[..., Schedule]] = dict(
+  cosine=cosine, wsd=wsd, constant=constant, inverse_sqrt=inverse_sqrt, step=step, per_epoch=per_epoch
+)
+
+
+def make_schedule(text: str, lr: float, steps: int, steps_per_epoch: int) -> Schedule:
+  """The learning rate of each step, from a spec such as `"cosine(warmup=100)"`."""
+  call = parse_one(text, "config.schedule")
+  given = dict(steps=steps)
+  if call.name == "per_epoch":
+    given["steps_per_epoch"] = steps_per_epoch
+  factor = make(call, SCHEDULES, "config.schedule", **given)
+  return lambda t: lr * factor(jnp.asarray(t, jnp.float32))
+
+
+def _share(t: jax.Array, start: int, end: int) -> jax.Array:
+  return jnp.clip((t - start) / max(end - start, 1), 0, 1)
+
+
+def _warm(warmup: int, schedule: Schedule) -> Schedule:
+  return lambda t: schedule(t) * jnp.minimum((t + 1) / max(warmup, 1), 1)
+
+
+# --- Optimizers: directions without a learning rate -------------------------------------------------------
+
+
+def adamw(b1: float = 0.9, b2: float = 0.95, eps: float = 1e-8) -> optax.GradientTransformation:
+  """Adam (arXiv:1412.6980); decay is decoupled and added after it (arXiv:1711.05101)."""
+  return optax.scale_by_adam(b1, b2, eps)
+
+
+def sgd(momentum: float = 0.0, nesterov: bool = False) -> optax.GradientTransformation:
+  """Gradient descent, with momentum where it is not 0."""
+  return optax.trace(momentum, nesterov) if momentum else optax.identity()
+
+
+def lion(b1: float = 0.9, b2: float = 0.99) -> optax.GradientTransformation:
+  """Sign of an interpolated momentum (arXiv:2302.06675)."""
+  return optax.scale_by_lion(b1, b2)
+
+
+def adafactor(decay_rate: float = 0.8, momentum: float = 0.0) -> optax.GradientTransformation:
+  """Factored second moments (arXiv:1804.04235), updates clipped at 1 by block RMS."""
+  parts = [optax.scale_by_factored_rms(decay_rate=decay_rate), optax.clip_by_block_rms(1.0)]
+  return optax.chain(*parts, *([optax.ema(momentum, debias=False)] if momentum else []))
+
+
+def muon_by_letters(
+  beta: float = 0.95, iterations: int = 5, b1: float = 0.9, b2: float = 0.95
+) -> optax.GradientTransformation:
+  """Orthogonalised momentum for matrices (Jordan 2024; update RMS 0.2 as arXiv:2502.16982), Adam for the rest.
+
+  A matrix is what has summed and free axes by its letters; embeddings, heads and vectors (any leaf with a V, C or
+  S axis, or of rank one) go to Adam.
+  """
+
+  def dimensions(params: Any) -> Any:
+    def of(path: tuple, leaf: jax.Array) -> MuonDimensionNumbers | None:
+      name = axes.path_of(path)
+      found, summed = axes.letters(name), axes.fan_in_axes(name)
+      if not summed or set(found) & set("VCS"):
+        return None
+      free = tuple(i for i in range(leaf.ndim) if i not in summed and found[i] not in "LEG")
+      return MuonDimensionNumbers(summed, free)
+
+    return jax.tree_util.tree_map_with_path(of, params)
+
+  return muon(
+    learning_rate=-1.0,  # optax's muon negates; the sign and the rate are applied by the chain below
+    ns_steps=iterations, beta=beta, adam_b1=b1, adam_b2=b2, consistent_rms=0.2,
+    muon_weight_dimension_numbers=dimensions,
+  )  # fmt: skip
+
+
+OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = dict(
+  adamw=adamw, sgd=sgd, lion=lion, adafactor=adafactor, muon=muon_by_letters
+)
+
+
+# --- The chain ------------------------------------------------------------------------------------------
+
+
+def make_optimizer(
+  text: str,
+  schedule: Schedule,
+  *,
+  clip: float = 0.0,
+  decay: float = 0.0,
+  rates: tuple[tuple[str, float], ...] = (),
+  freeze: str = "",
+) -> optax.GradientTransformation:
+  """Clip by global norm, direction, decoupled decay, rates by group, learning rate.
+
+  decay: weight decay of matrices; vectors (rank one but for L: norms and biases) are never decayed.
+  rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
+  freeze: selector of leaves that do not move and hold no optimizer state.
+  """
+  direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
+
+  def decayed(params: Any) -> Any:
+    return _map_names(lambda name: len(axes.letters(name).replace("L", "")) > 1, params)
+
+  def scale_groups(updates: Any, params: Any = None) -> Any:
+    return jax.tree_util.tree_map_with_path(
+      lambda path, u: u * _rate(axes.path_of(path), rates), updates
+    )
+
+  parts = [direction]
+  if decay:
+    parts.append(optax.add_decayed_weights(decay, decayed))
+  if rates:
+    parts.append(optax.stateless(scale_groups))
+  parts.append(optax.scale_by_learning_rate(schedule))
+  transform = optax.chain(*parts)
+  if freeze:
+    groups = {"moves": transform, "frozen": optax.set_to_zero()}
+    transform = optax.partition(
+      groups, lambda params: _map_names(lambda n: "frozen" if selects(freeze, n) else "moves", params)
+    )
+  return optax.chain(optax.clip_by_global_norm(clip), transform) if clip else transform
+
+
+def selects(selector: str, name: str) -> bool:
+  """Whether a selector (letters, or a regular expression) picks the leaf of this path."""
+  if re.fullmatch(f"[{axes.ALPHABET}]+", selector):
+    return set(selector) <= set(axes.letters(name))
+  try:
+    return re.search(selector, name) is not None
+  except re.error as e:
+    raise UserError(f"selector {selector!r} is neither axis letters nor a regular expression: {e}") from None
+
+
+def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
+  return next((factor for selector, factor in rates if selects(selector, name)), 1.0)
+
+
+def _map_names(fn: Callable[[str], Any], tree: Any) -> Any:
+  return jax.tree_util.tree_map_with_path(lambda path, _: fn(axes.path_of(path)), tree)
