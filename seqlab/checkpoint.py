@@ -1,0 +1,243 @@
+"""The checkpoints of a run: saved in the background, the newest good one restored.
+
+What the rest may rely on:
+- A save that fails is a `UserError` at the next call, and the steps before it are untouched.
+- A step that cannot be read, or reads wrong, is renamed `N.bad` with one warning, and the next
+  older one is tried. A step of other shapes is no damage but a `UserError`, and stays.
+Retention is done here rather than by Orbax's manager, which ranks NaN as best and loses track of the
+steps after a failed save.
+"""
+
+import concurrent.futures
+import functools
+import logging
+import math
+import os
+import pathlib
+import shutil
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from seqlab import leaves, stored
+from seqlab.errors import UserError
+from seqlab.stored import Damaged
+
+_log = logging.getLogger("seqlab")
+
+
+class Checkpoints:
+  """The checkpoints of one run: `directory/STEP`, the newest `keep` and the `best` by `metric`.
+
+  The smallest metric is best. Only the trainer opens a directory this way (it clears what a killed
+  save left behind); whoever only reads uses `seqlab.pretrained`.
+  """
+
+  def __init__(
+    self,
+    directory: str | os.PathLike,
+    keep: int = 2,
+    best: int = 1,
+    metric: str | None = "loss",
+  ):
+    self.directory = pathlib.Path(directory).absolute()
+    self._keep, self._best, self._metric = keep, best, metric
+    self._pool = concurrent.futures.ThreadPoolExecutor(1, thread_name_prefix="checkpoint")
+    self._pending: tuple[int, concurrent.futures.Future] | None = None
+    try:
+      self.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+      raise UserError(f"checkpoints cannot be written to {self.directory}: {error}") from None
+    self._clear_leftovers()
+    self._metrics = {step: self._read_metrics(step) for step in steps(self.directory)}
+
+  @property
+  def latest(self) -> int | None:
+    """The newest step on disk or under way, or None."""
+    return max(self._metrics, default=None)
+
+  def save(
+    self,
+    step: int,
+    state: Any,
+    metrics: Mapping[str, float] | None = None,
+    metadata: Mapping[str, Any] | None = None,
+  ) -> bool:
+    """Starts to save `state`, a tree of arrays, and returns before it is written.
+
+    The arrays may be donated as soon as this returns. `metrics` are Python numbers; those that are
+    not finite never count as best. `metadata` is JSON. Returns False where the step exists already.
+
+    Raises:
+      UserError: this or the previous save could not be written; older steps are as they were.
+    """
+    self.wait()
+    if step in self._metrics:
+      return False
+    numbers = {k: float(v) for k, v in (metrics or {}).items()}
+    about = {
+      "metrics": {k: v for k, v in numbers.items() if math.isfinite(v)},
+      "metric": self._metric,
+      "metadata": dict(metadata or {}),
+    }
+    try:
+      response = stored.write(self.directory / str(step), state, about)
+    except OSError as error:
+      self._clear_leftovers()
+      raise self._failed(step, error) from error
+    self._metrics[step] = about["metrics"]
+    self._pending = step, self._pool.submit(self._finish, response)
+    return True
+
+  def wait(self) -> None:
+    """Waits for the save under way, if any; raises its failure as a UserError."""
+    if self._pending is None:
+      return
+    step, future = self._pending
+    try:
+      future.result()
+      self._pending = None
+    except Exception as error:
+      self._pending = None
+      del self._metrics[step]
+      self._clear_leftovers()
+      raise self._failed(step, error) from error
+
+  def close(self) -> None:
+    """Waits and ends the background thread."""
+    try:
+      self.wait()
+    finally:
+      self._pool.shutdown()
+
+  def __enter__(self) -> "Checkpoints":
+    return self
+
+  def __exit__(self, kind, error, trace) -> None:
+    try:
+      self.close()
+    except UserError as failure:
+      if error is None:
+        raise
+      _log.warning("%s", failure)  # what ended the run matters more than what it did to the save
+
+  def restore(self, example: Any) -> tuple[Any, int, dict[str, Any]] | None:
+    """Returns (state, step, metadata) of the newest good step, or None where there is none.
+
+    `example` is the state wanted: arrays or `jax.ShapeDtypeStruct`s. The result lies as they do.
+
+    Raises:
+      UserError: the step holds leaves of other names, shapes or dtypes.
+    """
+    self.wait()
+    for step in sorted(self._metrics, reverse=True):
+      try:
+        state, metadata = _together(functools.partial(_read, self.directory / str(step), example))
+        return state, step, metadata
+      except Damaged as error:
+        self._quarantine(step, error)
+    return None
+
+  def _finish(self, response: Any) -> None:
+    """Runs in the background thread: awaits the write, then drops what need not be kept."""
+    response.result()
+    keep = kept(self._metrics, self._keep, self._best, self._metric)
+    if jax.process_index() == 0:
+      for step in sorted(self._metrics.keys() - keep):
+        # Renamed first, so that a kill in the middle leaves no half of a step under its name.
+        doomed = self.directory / f"{step}.deleted"
+        os.replace(self.directory / str(step), doomed)
+        shutil.rmtree(doomed, ignore_errors=True)
+    self._metrics = {step: self._metrics[step] for step in keep}
+
+  def _read_metrics(self, step: int) -> dict[str, float]:
+    try:
+      return stored.read_body(self.directory / str(step))["metrics"]
+    except Damaged:  # it is quarantined when its turn to be restored comes
+      return {}
+
+  def _clear_leftovers(self) -> None:
+    if jax.process_index() == 0:
+      for pattern in (stored.LEFTOVERS, "*.deleted"):
+        for path in self.directory.glob(pattern):
+          shutil.rmtree(path, ignore_errors=True)
+
+  def _failed(self, step: int, error: BaseException) -> UserError:
+    while error.__cause__ is not None:
+      error = error.__cause__
+    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+    good = (
+      f"step {self.latest} is the last good one" if self._metrics else "there is no earlier one"
+    )
+    return UserError(
+      f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {good}"
+    )
+
+  def _quarantine(self, step: int, error: Exception) -> None:
+    path = self.directory / str(step)
+    bad, n = path.with_name(f"{step}.bad"), 1
+    while bad.exists():
+      bad, n = path.with_name(f"{step}.bad{n}"), n + 1
+    if jax.process_index() == 0:
+      os.replace(path, bad)
+    del self._metrics[step]
+    _barrier(f"quarantine {step}")
+    then = f"falling back to step {self.latest}" if self._metrics else "no older one is left"
+    _log.warning("checkpoint %s is damaged (%s); renamed to %s, %s", path, error, bad.name, then)
+
+
+def steps(directory: str | os.PathLike) -> list[int]:
+  """Returns the steps that a directory of checkpoints holds, ascending."""
+  folder = pathlib.Path(directory)
+  names = [p.name for p in folder.iterdir() if p.is_dir()] if folder.is_dir() else []
+  return sorted(int(name) for name in names if name.isdecimal())
+
+
+Metrics = Mapping[int, Mapping[str, float]]  # of each step
+
+
+def kept(metrics: Metrics, keep: int, best: int, metric: str | None) -> set[int]:
+  """Returns the steps to keep: the newest `keep`, and the `best` with the smallest `metric`."""
+  return {*sorted(metrics)[-max(keep, 1) :], *best_steps(metrics, metric, best)}
+
+
+def best_steps(metrics: Metrics, metric: str | None, count: int) -> list[int]:
+  """Returns up to `count` steps by ascending `metric`, only those where it is finite."""
+  value = {s: m[metric] for s, m in metrics.items() if metric in m and math.isfinite(m[metric])}
+  return sorted(value, key=lambda s: (value[s], s))[:count]
+
+
+def _read(path: pathlib.Path, example: Any) -> tuple[Any, dict[str, Any]]:
+  """Returns (state, metadata) of a step that holds exactly the leaves of `example`."""
+  body = stored.read_body(path)
+  wanted = leaves.by_path(example)
+  if report := leaves.compare(body["leaves"], {p: leaves.looks(x) for p, x in wanted.items()}):
+    raise UserError(f"{path}: the checkpoint does not fit this config: {report}")
+  return stored.fill(example, stored.load(path, body, wanted)), body["metadata"]
+
+
+T = TypeVar("T")
+
+
+def _together(attempt: Callable[[], T]) -> T:
+  """Runs `attempt` on every process; where one finds damage, all raise, so that all fall back."""
+  result, error = None, None
+  try:
+    result = attempt()
+  except Damaged as damage:
+    error = damage
+  if jax.process_count() > 1:
+    good = multihost_utils.process_allgather(np.array(error is None))
+    if not np.all(good) and error is None:
+      error = Damaged("another process could not read it")
+  if error is not None:
+    raise error
+  return result
+
+
+def _barrier(name: str) -> None:
+  if jax.process_count() > 1:
+    multihost_utils.sync_global_devices(name)

@@ -1,0 +1,174 @@
+"""Parameters out of a checkpoint that somebody else owns: to evaluate, to sample, to fine-tune.
+
+Nothing here writes: a run may go on training while it is read. Paths of parameters are relative to
+`source`, the part of the train state they are read from: "params", or where their average is kept.
+"""
+
+import os
+import pathlib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from seqlab import checkpoint, leaves, stored
+from seqlab.errors import UserError, nearest
+
+Which = int | str  # a step, "latest" or "best"
+
+
+def read_metadata(path: str | os.PathLike, which: Which = "latest") -> tuple[int, dict[str, Any]]:
+  """Returns (step, the metadata given to `Checkpoints.save`) without reading any array."""
+  folder, body = _open(path, which)
+  return int(folder.name), body["metadata"]
+
+
+def restore_params(
+  path: str | os.PathLike, example: Any, which: Which = "latest", source: str = "params"
+) -> tuple[Any, int, dict[str, Any]]:
+  """Returns (params, step, metadata); `example` gives names, shapes, dtypes and shardings.
+
+  `path` is a run's folder, its folder of checkpoints, or one step. Values are cast to `example`'s
+  dtypes.
+
+  Raises:
+    UserError: there is no such checkpoint, it is damaged, or it holds other names or shapes.
+  """
+  folder, body = _open(path, which)
+  saved = _saved(folder, body, source)
+  wanted = leaves.by_path(example)
+  if report := leaves.compare(saved, _wanted_looks(saved, wanted)):
+    raise UserError(f"{folder}: the checkpoint does not fit this config: {report}")
+  return (
+    stored.fill(example, _take(folder, body, source, wanted)),
+    int(folder.name),
+    body["metadata"],
+  )
+
+
+def partial_restore(
+  path: str | os.PathLike,
+  params: Any,
+  keep: str = ".*",
+  allow_missing: bool = True,
+  which: Which = "latest",
+  source: str = "params",
+) -> tuple[Any, leaves.Report]:
+  """Returns (params, report): leaves whose path matches `keep` come from the checkpoint.
+
+  `keep` is a regular expression that is searched in the path. A leaf that it selects and the
+  checkpoint lacks stays as it is where `allow_missing`; one of another shape is an error, and so is
+  a `keep` that takes nothing. The report compares the whole trees; `taken` are the leaves copied.
+  """
+  try:
+    pattern = re.compile(keep)
+  except re.error as error:
+    raise UserError(f"init.keep={keep!r}: not a regular expression ({error})") from None
+  folder, body = _open(path, which)
+  saved = _saved(folder, body, source)
+  wanted = leaves.by_path(params)
+  report = leaves.compare(saved, _wanted_looks(saved, wanted))
+  wrong = {p: pair for p, pair in report.mismatched.items() if pattern.search(p)}
+  lacking = tuple(p for p in report.missing if pattern.search(p) and not allow_missing)
+  if wrong or lacking:
+    refused = leaves.Report((), lacking, (), wrong)
+    raise UserError(
+      f"init.path={str(path)!r}: {refused}; let init.keep (now {keep!r}) select only what fits"
+    )
+  taken = tuple(p for p in report.taken if pattern.search(p))
+  if not taken:
+    raise UserError(
+      f"init.keep={keep!r} takes nothing from {folder}; it holds {_few(saved)}, "
+      f"the model has {_few(wanted)}"
+    )
+  got = _take(folder, body, source, {p: wanted[p] for p in taken})
+
+  def leaf(keys: tuple, x: Any) -> Any:
+    return got.get(leaves.path_of(keys), x)
+
+  filled = jax.tree_util.tree_map_with_path(leaf, params)
+  return filled, leaves.Report(taken, report.missing, report.unexpected, report.mismatched)
+
+
+def _open(path: str | os.PathLike, which: Which) -> tuple[pathlib.Path, dict[str, Any]]:
+  """Returns the folder of the step that `which` names and what it says of itself."""
+  root = pathlib.Path(path).absolute()
+  if root.name.isdecimal() and not checkpoint.steps(root) and root.is_dir():
+    return root, _read(root)
+  if (root / "checkpoints").is_dir():
+    root = root / "checkpoints"
+  found = checkpoint.steps(root)
+  if not found:
+    raise UserError(f"{root}: no checkpoint here; give the folder of a run that has saved one")
+  if which == "latest":
+    step = found[-1]
+  elif which == "best":
+    step = _best(root, found)
+  elif str(which).isdecimal():
+    step = int(which)
+  else:
+    raise UserError(f"which={which!r}: 'latest', 'best' or a step{nearest(str(which), _NAMES)}")
+  if step not in found:
+    raise UserError(f"{root}: no checkpoint of step {step}; there is: {_few(found)}")
+  return root / str(step), _read(root / str(step))
+
+
+_NAMES = ("latest", "best")
+
+
+def _best(root: pathlib.Path, found: list[int]) -> int:
+  bodies = {step: _read(root / str(step)) for step in found}
+  metric = bodies[found[-1]]["metric"]
+  best = checkpoint.best_steps({s: b["metrics"] for s, b in bodies.items()}, metric, 1)
+  if not best:
+    raise UserError(f"{root}: no checkpoint has a finite {metric!r}, so none is best; use 'latest'")
+  return best[0]
+
+
+def _read(folder: pathlib.Path) -> dict[str, Any]:
+  try:
+    return stored.read_body(folder)
+  except stored.Damaged as error:
+    raise _damaged(folder, error) from error
+
+
+def _damaged(folder: pathlib.Path, error: Exception) -> UserError:
+  others = [s for s in checkpoint.steps(folder.parent) if str(s) != folder.name]
+  return UserError(f"{folder}: damaged ({error}); other steps here: {_few(others) or 'none'}")
+
+
+def _saved(folder: pathlib.Path, body: Mapping[str, Any], source: str) -> dict[str, str]:
+  prefix = f"{source}/"
+  saved = {p.removeprefix(prefix): v for p, v in body["leaves"].items() if p.startswith(prefix)}
+  if not saved:
+    tops = sorted({p.split("/")[0] for p in body["leaves"]})
+    raise UserError(f"{folder}: nothing is saved under {source!r}; there is: {', '.join(tops)}")
+  return saved
+
+
+def _wanted_looks(saved: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, str]:
+  """What the wanted leaves look like, with the saved dtype where only the dtype differs."""
+
+  def look(p: str, x: Any) -> str:
+    same = p in saved and leaves.shape_of(saved[p]) == tuple(x.shape)
+    return saved[p] if same else leaves.looks(x)
+
+  return {p: look(p, x) for p, x in wanted.items()}
+
+
+def _take(
+  folder: pathlib.Path, body: Mapping[str, Any], source: str, wanted: Mapping[str, Any]
+) -> dict[str, jax.Array]:
+  """Returns the wanted leaves, cast to the dtypes wanted, by their path below `source`."""
+  prefix = f"{source}/"
+  try:
+    got = stored.load(folder, body, {prefix + p: x for p, x in wanted.items()})
+  except stored.Damaged as error:
+    raise _damaged(folder, error) from error
+  return {p: got[prefix + p].astype(x.dtype) for p, x in wanted.items() if prefix + p in got}
+
+
+def _few(names: Any) -> str:
+  names = sorted(names)
+  return ", ".join(map(str, names[:5])) + (", ..." if len(names) > 5 else "")
