@@ -1,0 +1,43 @@
+"""Text that every Python carries: the library's own code and docstrings, so that a first run
+downloads nothing.
+
+Left out are tests, generated tables and parts that distributions strip, so that two installations
+differ little; they still differ, therefore the corpus' sha256 is reported with every result and no
+loss is fixed.
+"""
+
+import hashlib
+import pathlib
+import sysconfig
+from collections.abc import Iterator
+
+_LEFT_OUT = {
+  *("test", "tests", "idle_test", "site-packages", "dist-packages", "__pycache__", "encodings"),
+  *("pydoc_data", "lib2to3", "idlelib", "distutils", "tkinter", "turtledemo", "ensurepip"),
+}
+
+
+def library_files(megabytes: float | None = None) -> Iterator[tuple[str, str]]:
+  """Yields (path below the library, text) in the order of the paths' hashes, until `megabytes` are
+  reached.
+
+  The order by hash makes any prefix a fair sample of the library and keeps it stable between
+  versions.
+  """
+  root = pathlib.Path(sysconfig.get_paths()["stdlib"])
+  names = [p.relative_to(root) for p in root.rglob("*.py")]
+  kept = sorted(
+    (name.as_posix() for name in names if not _LEFT_OUT.intersection(name.parts[:-1])),
+    key=lambda name: hashlib.sha256(name.encode()).digest(),
+  )
+  left = float("inf") if megabytes is None else megabytes * 1e6
+  for name in kept:
+    raw = (root / name).read_bytes()
+    if left <= 0:
+      return
+    try:
+      text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+      continue  # a handful of files declare another encoding
+    left -= len(raw)
+    yield name, text

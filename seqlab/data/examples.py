@@ -1,0 +1,43 @@
+"""Rows for classification: one document each, with its label, cut or padded to `length`."""
+
+import numpy as np
+
+from seqlab.data.store import Tokens
+from seqlab.errors import UserError
+
+Batch = dict[str, np.ndarray]
+
+
+class Examples:
+  """Row i is document i: its end-of-text, then its first `length - 1` tokens; weight 1 on what is
+  not padding.
+  """
+
+  def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
+    self.tokens, self.length, self._pad = tokens, length, pad
+    self.count = len(tokens.documents) - 1
+    if tokens.labels is None:
+      raise UserError("data.source: classification needs labels; name their column, label='...'")
+    self._labels = tokens.labels
+
+  def train(self, index_B: np.ndarray, epoch: int) -> Batch:
+    return self.evaluate(index_B)
+
+  def evaluate(self, index_B: np.ndarray) -> Batch:
+    """Documents `index_B`; an index beyond the last document is a row of padding with weight 0."""
+    real_B = index_B < self.count
+    index_B = np.where(real_B, index_B, 0)
+    starts = self.tokens.documents
+    size_B = np.where(real_B, np.minimum(starts[index_B + 1] - starts[index_B], self.length), 0)
+    raw = np.full((len(index_B), self.length), self._pad, self.tokens.dtype)
+    for row, start, size in zip(raw, starts[index_B].tolist(), size_B.tolist(), strict=True):
+      self.tokens.read(start, row[:size])
+    column = np.arange(self.length, dtype=np.int32)
+    inside_BT = column < size_B[:, None]
+    return {
+      "tokens_BT": raw.astype(np.int32),
+      "pos_BT": np.where(inside_BT, column, 0).astype(np.int32),
+      "weight_BT": inside_BT.astype(np.float32),
+      "label_B": np.where(real_B, self._labels[index_B], 0).astype(np.int32),
+      "weight_B": real_B.astype(np.float32),
+    }

@@ -1,0 +1,255 @@
+"""`batch = loader(step)`: a pure function of (seed, step, config), so a checkpoint needs no
+iterator.
+
+Row r of step s is row `s * batch + r` of the run, whatever the number of processes; a process
+computes its own rows and nothing else. Resuming is calling with another step; re-sharding is other
+arguments.
+"""
+
+import functools
+import queue
+import threading
+from collections.abc import Iterator
+from typing import Protocol
+
+import numpy as np
+
+from seqlab.data.corpus import Corpus
+from seqlab.data.examples import Examples
+from seqlab.data.files import identify
+from seqlab.data.mixture import Mixture, divide
+from seqlab.data.packing import Packed
+from seqlab.data.permutation import permute
+from seqlab.data.windows import Batch, Windows
+from seqlab.errors import UserError, nearest
+
+_BLOCK = (
+  4096  # places of a permutation computed at once: one numpy call per batch would cost 0.1 ms
+)
+
+
+class Rows(Protocol):
+  """The rows of one source: `count` in an epoch, each computed from its index."""
+
+  count: int
+
+  def train(self, index_B: np.ndarray, epoch: int) -> Batch: ...
+  def evaluate(self, index_B: np.ndarray) -> Batch: ...
+
+
+ROWS = {"windows": Windows, "packed": Packed, "examples": Examples}
+ORDERS = ("shuffled", "lanes")
+
+
+class Loader:
+  """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
+
+  rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
+    document a row and its label.
+  order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
+    goes on where row r of step s ended.
+  train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has
+    weight 0.
+
+  Raises:
+    UserError: the split is empty or shorter than a window, or the batch does not divide.
+  """
+
+  def __init__(
+    self,
+    corpus: Corpus,
+    split: str = "train",
+    *,
+    length: int,
+    batch: int,
+    seed: int = 0,
+    rows: str = "windows",
+    order: str = "shuffled",
+    train: bool = True,
+    process: int = 0,
+    processes: int = 1,
+  ):
+    _check_choice("rows", rows, ROWS)
+    _check_choice("order", order, ORDERS)
+    if order == "lanes" and rows != "windows":
+      raise UserError(
+        f"order='lanes' carries state between windows; rows={rows!r} has none to carry"
+      )
+    if batch < 1 or batch % processes:
+      raise UserError(f"batch={batch}: must be a multiple of the number of processes, {processes}")
+    if length < 1:
+      raise UserError(f"length={length}: must be at least 1")
+    self._train, self._order, self._seed, self.batch = train, order, seed, batch
+    self._mine = np.arange(process * (batch // processes), (process + 1) * (batch // processes))
+    if not corpus.size(split)["documents"]:
+      raise UserError(
+        f"data.valid: the {split} split holds no documents; raise its fraction, use "
+        "'tail(fraction=0.1)' for few long documents, or name a source"
+      )
+    stores = [s for s in corpus.stores if train or s.meta["splits"][split]["documents"]]
+    weights = corpus.weights if train else (1.0,) * len(stores)
+    self._parts: list[Rows] = [ROWS[rows](s.split(split), length, corpus.pad, seed) for s in stores]
+    self._mixture = Mixture(weights, seed)
+    self._lanes = divide(batch, weights)
+    if train:
+      _check_length(rows, length, split, self._parts)
+      if order == "lanes" and not self._lanes.all():
+        raise UserError(f"batch={batch}: too few lanes for {len(stores)} sources of these weights")
+    self._counts = np.array([_evaluation_rows(part) for part in self._parts])
+    epoch_rows = sum(part.count for part in self._parts) if train else int(self._counts.sum())
+    self.steps_per_epoch = -(-epoch_rows // batch)
+    self.fingerprint = identify(
+      [corpus.fingerprint, split, length, batch, seed, rows, order, train]
+    )
+
+  def __call__(self, step: int) -> Batch:
+    """The rows of this process of the global batch of `step`."""
+    if not self._train:
+      return self._evaluation(step)
+    if self._order == "lanes":
+      return self._lane_batch(step)
+    source, rank = self._mixture.place(self._mine + step * self.batch)
+    pieces = []
+    for number in np.unique(source):
+      part = self._parts[number]
+      epochs, index = np.divmod(rank, part.count)
+      for epoch in np.unique(epochs[source == number]).tolist():
+        where = np.flatnonzero((source == number) & (epochs == epoch))
+        pieces.append((where, part.train(self._shuffle(int(number), epoch, index[where]), epoch)))
+    return _join(pieces, len(self._mine))
+
+  def _lane_batch(self, step: int) -> Batch:
+    ends = np.cumsum(self._lanes)
+    source = np.searchsorted(ends, self._mine, "right")
+    lane = self._mine - (ends - self._lanes)[source]
+    pieces = []
+    for number in np.unique(source):
+      where = np.flatnonzero(source == number)
+      part: Windows = self._parts[number]
+      pieces.append((where, part.lane(lane[where], int(self._lanes[number]), step)))
+    return _join(pieces, len(self._mine))
+
+  def _evaluation(self, step: int) -> Batch:
+    """Rows in the order of the split; with lanes, row r reads its own contiguous share of them."""
+    if not 0 <= step < self.steps_per_epoch:
+      raise IndexError(f"step {step} of an evaluation of {self.steps_per_epoch} steps")
+    ends = np.cumsum(self._counts)
+    if self._order == "lanes":
+      row, began = self._mine * self.steps_per_epoch + step, self._mine * self.steps_per_epoch
+    else:
+      row = began = self._mine + step * self.batch
+    source = np.minimum(np.searchsorted(ends, row, "right"), len(ends) - 1)
+    index = row - (ends - self._counts)[source]
+    pieces = []
+    for number in np.unique(source):
+      where = np.flatnonzero(source == number)
+      part = self._parts[number]
+      if self._order == "lanes":
+        # A lane that comes into this source from the one before begins anew here.
+        first = np.maximum(index - (row - began), 0)
+        pieces.append((where, part.evaluate(index[where], first[where])))
+      else:
+        pieces.append((where, part.evaluate(index[where])))
+    return _join(pieces, len(self._mine))
+
+  def _shuffle(self, source: int, epoch: int, index: np.ndarray) -> np.ndarray:
+    out = np.empty_like(index)
+    block, place = np.divmod(index, _BLOCK)
+    for number in np.unique(block).tolist():
+      here = block == number
+      out[here] = self._shuffled_block(source, epoch, number)[place[here]]
+    return out
+
+  @functools.lru_cache(maxsize=16)  # noqa: B019  (a loader lives as long as its run)
+  def _shuffled_block(self, source: int, epoch: int, block: int) -> np.ndarray:
+    count = self._parts[source].count
+    index = np.arange(block * _BLOCK, min((block + 1) * _BLOCK, count))
+    return permute(index, count, self._seed, source, epoch, "rows")
+
+
+def prefetch(loader: Loader, start: int = 0, stop: int | None = None, depth: int = 2) -> "Prefetch":
+  """Iterates over (step, batch) from `start`, computed ahead on a thread; close it when done."""
+  return Prefetch(loader, start, stop, depth)
+
+
+class Prefetch:
+  """A thread that stays `depth` batches ahead; what it raises is raised again in `next`."""
+
+  def __init__(self, loader: Loader, start: int, stop: int | None, depth: int):
+    self._loader, self._step, self._stop = loader, start, stop
+    self._queue: queue.Queue = queue.Queue(maxsize=depth)
+    self._closed = threading.Event()
+    self._thread = threading.Thread(target=self._work, daemon=True, name="seqlab-prefetch")
+    self._thread.start()
+
+  def _work(self) -> None:
+    step = self._step
+    while not self._closed.is_set() and (self._stop is None or step < self._stop):
+      try:
+        item = (step, self._loader(step))
+      except BaseException as error:
+        self._put(error)
+        return
+      self._put(item)
+      step += 1
+    self._put(None)
+
+  def _put(self, item: object) -> None:
+    while not self._closed.is_set():
+      try:
+        return self._queue.put(item, timeout=0.1)
+      except queue.Full:
+        continue
+
+  def __iter__(self) -> Iterator[tuple[int, Batch]]:
+    return self
+
+  def __next__(self) -> tuple[int, Batch]:
+    if self._closed.is_set():
+      raise StopIteration
+    item = self._queue.get()
+    if item is None or isinstance(item, BaseException):
+      self.close()
+      raise item if item is not None else StopIteration
+    return item
+
+  def close(self) -> None:
+    self._closed.set()
+    self._thread.join()
+
+  def __enter__(self) -> "Prefetch":
+    return self
+
+  def __exit__(self, *exception) -> None:
+    self.close()
+
+
+def _join(pieces: list[tuple[np.ndarray, Batch]], rows: int) -> Batch:
+  """Puts the rows of several sources and epochs back in their places."""
+  if len(pieces) == 1:
+    return pieces[0][1]
+  out = {k: np.empty((rows, *v.shape[1:]), v.dtype) for k, v in pieces[0][1].items()}
+  for where, batch in pieces:
+    for name, values in batch.items():
+      out[name][where] = values
+  return out
+
+
+def _evaluation_rows(part: Rows) -> int:
+  """Windows in training leave a remainder out, another one each epoch; evaluation takes all."""
+  return -(-part.ring // part.length) if isinstance(part, Windows) else part.count
+
+
+def _check_length(rows: str, length: int, split: str, parts: list[Rows]) -> None:
+  for part in parts:
+    if not part.count:
+      held = part.tokens.count - 1
+      raise UserError(
+        f"length={length}: longer than the {split} text of {held} tokens; "
+        f"give length={held} or less, or more text"
+      )
+
+
+def _check_choice(key: str, value: str, known: object) -> None:
+  if value not in known:
+    raise UserError(f"{key}={value!r}: must be one of {', '.join(known)}{nearest(value, known)}")

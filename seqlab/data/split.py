@@ -1,0 +1,109 @@
+"""Which document is for training and which for validation: `config.data.valid`.
+
+`hash(fraction=0.1)` decides by the hash of the document's id, so a corpus that grows or comes in
+another version keeps its split. `tail(fraction=0.1)` keeps the last characters of the whole text
+for validation, as nanoGPT does for a corpus that is one file. Any source, such as
+`text(path='valid.txt')`, is used as given.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+
+from seqlab.data.files import identify
+from seqlab.data.sources import SOURCES, Document, Source, build_sources
+from seqlab.errors import UserError, nearest
+from seqlab.spec import make, parse
+
+SPLITS: tuple[str, ...] = ("train", "valid")
+
+
+@dataclasses.dataclass(frozen=True)
+class Split:
+  """Reads a source as (split, document) pairs; `fingerprint` tells one way of splitting from
+  another.
+  """
+
+  fingerprint: str
+  pairs: Callable[[Source], Iterator[tuple[str, Document]]]
+  rest: "Split | None" = None  # the split of a mixture's further sources, where that differs
+
+  def of_member(self, number: int) -> "Split":
+    """The split of a mixture's source: validation text of its own belongs to the first source
+    alone.
+    """
+    return self.rest if number and self.rest else self
+
+  def documents(self, source: Source, split: str) -> Iterator[Document]:
+    """The documents of one split, in the source's order; empty ones are left out."""
+    return (d for name, d in self.pairs(source) if name == split and d.text)
+
+
+def build_split(text: str, key: str = "data.valid") -> Split:
+  """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text."""
+  calls = parse(text, key)
+  rules = {"hash": by_hash, "tail": by_tail}
+  if len(calls) == 1 and calls[0].name in rules:
+    return make(calls[0], rules, key, config_key=key)
+  for call in calls:
+    if call.name not in SOURCES:
+      known = [*rules, *SOURCES]
+      raise UserError(
+        f"{key}={text!r}: {call.name!r} cannot stand here{nearest(call.name, known)}; write "
+        f"one rule ({', '.join(rules)}) or sources ({', '.join(SOURCES)})"
+      )
+  return by_source(build_sources(text, key))
+
+
+def by_hash(config_key: str, fraction: float = 0.1) -> Split:
+  """A document is for validation where the hash of its id, read as a number in [0, 1), is below
+  `fraction`.
+  """
+  _check(config_key, "hash", fraction)
+
+  def pairs(source: Source) -> Iterator[tuple[str, Document]]:
+    for document in source.documents():
+      digest = hashlib.sha256(document.id.encode()).digest()
+      yield ("valid" if int.from_bytes(digest[:8]) / 2**64 < fraction else "train"), document
+
+  return Split(identify(("hash", fraction)), pairs)
+
+
+def by_tail(config_key: str, fraction: float = 0.1) -> Split:
+  """Training gets the first `int(characters * (1 - fraction))` characters; a document on the cut is
+  cut.
+  """
+  _check(config_key, "tail", fraction)
+
+  def pairs(source: Source) -> Iterator[tuple[str, Document]]:
+    left = int(sum(len(d.text) for d in source.documents()) * (1 - fraction))
+    for document in source.documents():
+      head, tail = document.text[:left], document.text[left:]
+      left -= len(head)
+      if head:
+        yield "train", dataclasses.replace(document, text=head)
+      if tail:
+        yield "valid", dataclasses.replace(document, text=tail)
+
+  return Split(identify(("tail", fraction)), pairs)
+
+
+def by_source(valid: list[Source]) -> Split:
+  """Every document of the source is for training; validation has text of its own."""
+
+  def pairs(source: Source) -> Iterator[tuple[str, Document]]:
+    for document in source.documents():
+      yield "train", document
+    for other in valid:
+      for document in other.documents():
+        yield "valid", document
+
+  rest = by_source([]) if valid else None
+  return Split(identify(("source", [other.fingerprint for other in valid])), pairs, rest)
+
+
+def _check(config_key: str, rule: str, fraction: object) -> None:
+  if not isinstance(fraction, int | float) or not 0 <= fraction < 1:
+    raise UserError(
+      f"{config_key}: fraction={fraction!r} of {rule}() must be at least 0 and below 1"
+    )

@@ -1,0 +1,150 @@
+"""Subword vocabularies: a byte-level BPE trained here, or any tokenizer.json, through `tokenizers`.
+
+References: Sennrich et al. 2016 (arXiv:1508.07909) for BPE; Radford et al. 2019 (GPT-2) for its
+  byte level, which makes every text representable, so there is no unknown id.
+"""
+
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from seqlab.data.tokenizers import END, PAD, ByteStream, Stream, _pieces_of
+from seqlab.errors import UserError, nearest
+
+
+class Subwords:
+  """A tokenizer.json. Where it is byte-level, decoding needs its vocabulary, not the library."""
+
+  def __init__(self, text: str, eot: int, pad: int):
+    self.text, self.eot, self.pad = text, eot, pad
+    self.vocab = 1 + max(i for _, i, _ in _entries(json.loads(text)))
+    self._pieces = _byte_pieces(json.loads(text), self.vocab)
+
+  @functools.cached_property
+  def _tokenizer(self) -> Any:
+    import tokenizers
+
+    made = tokenizers.Tokenizer.from_str(self.text)
+    made.encode_special_tokens = True  # spell `<|endoftext|>` out; the file does not keep this
+    made.no_truncation()
+    made.no_padding()
+    return made
+
+  def encode(self, text: str) -> np.ndarray:
+    return self.encode_batch([text])[0]
+
+  def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+    encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
+    return [np.array(e.ids, np.int32) for e in encoded]
+
+  def decode(self, ids: Iterable[int]) -> str:
+    if self._pieces is not None:
+      return b"".join(_pieces_of(self._pieces, ids)).decode("utf-8", "replace")
+    known = [i for i in map(int, ids) if 0 <= i < self.vocab]
+    return self._tokenizer.decode(known, skip_special_tokens=True)
+
+  def stream(self) -> Stream:
+    return ByteStream(self._pieces) if self._pieces is not None else WindowStream(self)
+
+  def description(self) -> dict[str, Any]:
+    return {"kind": "subwords", "json": self.text, "eot": self.eot, "pad": self.pad}
+
+
+class WindowStream:
+  """Streaming decode where a token's text depends on its neighbours: the new end of a short window
+  is shown.
+  """
+
+  def __init__(self, tokenizer: Subwords):
+    self._tokenizer = tokenizer
+    self._shown: list[int] = []  # context already printed
+    self._waiting: list[int] = []
+
+  def push(self, ids: Iterable[int]) -> str:
+    return "".join(self._one(int(i), waits=8) for i in ids)
+
+  def finish(self) -> str:
+    return self._one(None, waits=0)
+
+  def _one(self, id: int | None, waits: int) -> str:
+    if id is not None:
+      self._waiting.append(id)
+    before = self._tokenizer.decode(self._shown)
+    whole = self._tokenizer.decode(self._shown + self._waiting)
+    if whole.endswith("\ufffd") and len(self._waiting) < waits:
+      return ""  # perhaps half a character: the next token may complete it
+    self._shown, self._waiting = self._waiting or self._shown, []
+    return whole[len(before) :]
+
+
+def train_bpe(texts: Iterable[str], vocab: int) -> Subwords:
+  """A byte-level BPE of at most `vocab` ids, the same for the same texts."""
+  from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+  made = Tokenizer(models.BPE())
+  made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+  made.decoder = decoders.ByteLevel()
+  trainer = trainers.BpeTrainer(
+    vocab_size=vocab,
+    special_tokens=[END, PAD],
+    initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    show_progress=False,
+  )
+  made.train_from_iterator(texts, trainer)
+  return Subwords(made.to_str(), made.token_to_id(END), made.token_to_id(PAD))
+
+
+def read_tokenizer_json(text: str, path: str, eot: str | None, key: str) -> Subwords:
+  """Any tokenizer.json; `eot` names its end-of-text token where it is none of the usual ones."""
+  try:
+    ids = {content: i for content, i, _ in _entries(json.loads(text))}
+    import tokenizers
+
+    tokenizers.Tokenizer.from_str(text)
+  except Exception as error:  # `tokenizers` raises plain Exception
+    raise UserError(f"{key}: {path} is not a tokenizer.json ({error})") from None
+  usual = (END, "<|end_of_text|>", "</s>", "<eos>", "<|im_end|>", "[SEP]")
+  name = eot if eot is not None else next((n for n in usual if n in ids), None)
+  if name not in ids:
+    special = [content for content, _, special in _entries(json.loads(text)) if special]
+    raise UserError(
+      f"{key}: {path} has no end-of-text token {name or 'that is known'}"
+      f"{nearest(name or '', special)}; name it, file(path=..., eot='...'); "
+      f"its special tokens: {', '.join(special) or 'none'}"
+    )
+  pad = next((ids[n] for n in (PAD, "<pad>", "[PAD]") if n in ids), ids[name])
+  return Subwords(text, ids[name], pad)
+
+
+def _entries(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
+  """(content, id, special) of every token: the model's vocabulary, then the added tokens."""
+  vocab = data["model"].get("vocab", {})
+  if isinstance(vocab, dict):
+    pairs = [(content, i, False) for content, i in vocab.items()]
+  else:  # Unigram: a list of (content, score)
+    pairs = [(entry[0], i, False) for i, entry in enumerate(vocab)]
+  return pairs + [(t["content"], t["id"], t["special"]) for t in data.get("added_tokens", [])]
+
+
+def _byte_pieces(data: dict[str, Any], vocab: int) -> list[bytes] | None:
+  """The bytes of each id, or None where ids do not stand for bytes. Special tokens print as
+  nothing.
+  """
+  if (data.get("decoder") or {}).get("type") != "ByteLevel":
+    return None
+  printable = [*range(33, 127), *range(161, 173), *range(174, 256)]  # GPT-2's alphabet of bytes
+  others = [b for b in range(256) if b not in printable]
+  byte_of = {chr(b): b for b in printable} | {chr(256 + n): b for n, b in enumerate(others)}
+  pieces = [b""] * vocab
+  added = {t["id"] for t in data.get("added_tokens", [])}
+  for content, i, special in _entries(data):
+    if special:
+      pieces[i] = b""
+    elif i in added or any(c not in byte_of for c in content):
+      pieces[i] = content.encode()
+    else:
+      pieces[i] = bytes(byte_of[c] for c in content)
+  return pieces

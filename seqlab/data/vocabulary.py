@@ -1,0 +1,109 @@
+"""From the spec `config.data.tokenizer` to a tokenizer, trained on the training text where it needs
+that.
+"""
+
+import dataclasses
+import pathlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
+
+from seqlab.data.files import find, identify, sha256_of
+from seqlab.data.tokenizers import Bytes, Characters, Tokenizer
+from seqlab.errors import UserError
+from seqlab.spec import Call, make, parse_one
+
+Texts = Callable[[], Iterable[str]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+  """How to make a tokenizer; `trained` says that the training text is part of what it becomes."""
+
+  identity: tuple[Any, ...]
+  trained: bool
+  make: Callable[[Sequence[Texts]], Tokenizer]
+
+  def fingerprint(self, corpus: Sequence[str]) -> str:
+    """The tokenizer's identity; `corpus` are the fingerprints of sources and split it would be
+    trained on.
+    """
+    return identify((self.identity, list(corpus) if self.trained else None))
+
+
+def plan_tokenizer(text: str, key: str = "data.tokenizer") -> Plan:
+  """Reads the spec and checks its arguments, without touching any text yet."""
+  call = parse_one(text, key)
+  return make(Call(call.name, call.kwargs), TOKENIZERS, key, config_key=key)
+
+
+def byte_level(config_key: str) -> Plan:
+  """The 256 bytes; nothing to train."""
+  return Plan(("bytes",), False, lambda texts: Bytes())
+
+
+def characters(config_key: str) -> Plan:
+  """Every character of the training text."""
+
+  def train(texts: Sequence[Texts]) -> Tokenizer:
+    found: set[str] = set()
+    for read in texts:
+      for text in read():
+        found.update(text)
+    return Characters("".join(sorted(found)))
+
+  return Plan(("characters",), True, train)
+
+
+def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
+  """Byte-level BPE, trained on the first `megabytes` of training text, shared evenly between
+  sources.
+  """
+  if not isinstance(vocab, int) or vocab < 258:
+    raise UserError(
+      f"{config_key}: vocab={vocab!r} of bpe() must be at least 258 (256 bytes, two specials)"
+    )
+  if not isinstance(megabytes, int | float) or not megabytes > 0:
+    raise UserError(f"{config_key}: megabytes={megabytes!r} of bpe() must be above 0")
+
+  def train(texts: Sequence[Texts]) -> Tokenizer:
+    from seqlab.data.subwords import train_bpe
+
+    share = megabytes * 1e6 / len(texts)
+    return train_bpe((text for read in texts for text in _first(read(), share)), vocab)
+
+  return Plan(("bpe", vocab, megabytes), True, train)
+
+
+def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
+  """Any tokenizer.json; `eot` names its end-of-text token where that is an unusual one."""
+  ((found, _),) = find(path, config_key)[:1]
+
+  def read(texts: Sequence[Texts]) -> Tokenizer:
+    from seqlab.data.subwords import read_tokenizer_json
+
+    return read_tokenizer_json(
+      pathlib.Path(found).read_text(encoding="utf-8"), path, eot, config_key
+    )
+
+  return Plan(("file", sha256_of(found), eot), False, read)
+
+
+TOKENIZERS: dict[str, Callable[..., Plan]] = {
+  "bytes": byte_level,
+  "characters": characters,
+  "bpe": bpe,
+  "file": file,
+}
+
+
+def _first(texts: Iterable[str], size: float) -> Iterator[str]:
+  """Texts until `size` bytes are reached, the last one cut, so that one huge document is no
+  exception.
+  """
+  for text in texts:
+    raw = text.encode()
+    if len(raw) >= size:
+      yield raw[: int(size)].decode("utf-8", "ignore")
+      return
+    size -= len(raw)
+    yield text

@@ -1,0 +1,165 @@
+"""`seqlab prepare`: text into token stores, once. Training calls `prepare` too and finds what is
+there.
+
+A store is found again by the content of its source, the split and the tokenizer, so changing any of
+them prepares anew and changing back costs nothing. A tokenizer that is trained sees the training
+text alone.
+"""
+
+import contextlib
+import os
+import pathlib
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from seqlab.data.corpus import Corpus
+from seqlab.data.files import identify
+from seqlab.data.sources import Source, build_sources
+from seqlab.data.split import Split, build_split
+from seqlab.data.store import FORMAT, Store
+from seqlab.data.tokenizers import Tokenizer
+from seqlab.data.vocabulary import Plan, plan_tokenizer
+from seqlab.data.writer import one_writer, write_store
+
+Tell = Callable[[str], None]
+
+
+def prepare(
+  source: str,
+  tokenizer: str = "bytes()",
+  valid: str = "hash(fraction=0.1)",
+  store: str = "",
+  tell: Tell | None = None,
+) -> Corpus:
+  """Returns the prepared corpus of the specs; writes the stores that are not there yet.
+
+  `store` is the folder of all stores: by default $SEQLAB_DATA, else ~/.cache/seqlab/data. `tell`
+  gets one line per thing done; by default they go to stderr.
+
+  Raises:
+    UserError: anything wrong with the specs, the files, the text or the folder.
+  """
+  tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
+  sources, splits = _members(source, valid)
+  plan = plan_tokenizer(tokenizer)
+  root = store_root(store)
+  trained_on = [s.fingerprint for s in sources] + [p.fingerprint for p in splits]
+  vocabulary = plan.fingerprint(trained_on)
+  folders = [
+    root / identify([FORMAT, s.fingerprint, p.fingerprint, vocabulary])[:32]
+    for s, p in zip(sources, splits, strict=True)
+  ]
+  stores = []
+  for member, part, folder in zip(sources, splits, folders, strict=True):
+    about = {"source": member.description, "source_sha256": member.fingerprint}
+    about |= {"valid": valid, "tokenizer": tokenizer}
+    if _there(folder):
+      tell(f"data: reusing {folder} ({member.description})")
+    else:
+      waiting = f"data: another process is preparing {member.description}; waiting for it"
+      with one_writer(root, folder.name, lambda line=waiting: tell(line)):
+        if not _there(folder):  # it may have come while we waited
+          made = _tokenizer(plan, folders, sources, splits)
+          with _progress(f"preparing {member.description}") as progress:
+            write_store(root, folder.name, made, part.pairs(member), about, progress)
+          tell(f"data: prepared {folder} ({member.description})")
+    stores.append(Store(folder))
+  return Corpus(tuple(stores), tuple(member.weight for member in sources))
+
+
+def texts(source: str, valid: str, split: str) -> Iterator[str]:
+  """The raw texts of a split, before any tokenizer: what a baseline is computed on."""
+  for member, part in zip(*_members(source, valid), strict=True):
+    for document in part.documents(member, split):
+      yield document.text
+
+
+def store_root(store: str = "") -> pathlib.Path:
+  """The folder that holds all stores."""
+  chosen = store or os.environ.get("SEQLAB_DATA") or "~/.cache/seqlab/data"
+  return pathlib.Path(os.path.abspath(os.path.expanduser(chosen)))
+
+
+def run(config: Any) -> Corpus:
+  """The command: prepares `config.data`, checks every file's sha256 and prints what there is."""
+  from rich.console import Console
+  from rich.markup import escape
+
+  data = config.data
+  corpus = prepare(data.source, data.tokenizer, data.valid, data.store)
+  console = Console(soft_wrap=True)
+  for store in corpus.stores:
+    store.verify()
+    console.print(_table(store))
+    console.print(f"store       {store.folder}\nsource      {escape(store.meta['source'])}")
+    console.print(f"sha256      {store.meta['source_sha256']}  (of the source)")
+    for file in store.meta["splits"]["train"]["files"]:
+      console.print(f"            {file['sha256']}  ({file['name']})")
+    console.print(_example(store), markup=False, highlight=False)
+  return corpus
+
+
+def _members(source: str, valid: str) -> tuple[list[Source], list[Split]]:
+  sources, split = build_sources(source), build_split(valid)
+  return sources, [split.of_member(number) for number in range(len(sources))]
+
+
+def _there(folder: pathlib.Path) -> bool:
+  return (folder / "meta.json").exists()
+
+
+def _tokenizer(
+  plan: Plan, folders: list[pathlib.Path], sources: list[Source], splits: list[Split]
+) -> Tokenizer:
+  """That of a store of this mixture which is already there, else a new one."""
+  for folder in folders:
+    if _there(folder):
+      return Store(folder).tokenizer
+  with _progress("learning the vocabulary"):
+    return plan.make(
+      [
+        lambda s=s, p=p: (document.text for document in p.documents(s, "train"))
+        for s, p in zip(sources, splits, strict=True)
+      ]
+    )
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[Callable[[int], None]]:
+  """A line that shows the text done, on a terminal only."""
+  from rich.console import Console
+  from rich.markup import escape
+
+  console = Console(stderr=True)
+  with console.status(escape(what)) as status:
+    yield lambda done: status.update(f"{escape(what)}: {done / 1e6:.0f} MB of text")
+
+
+def _table(store: Store) -> Any:
+  from rich.table import Table
+
+  table = Table("", *store.meta["splits"], box=None, title_justify="left")
+  for column in table.columns[1:]:
+    column.justify = "right"
+  splits = store.meta["splits"].values()
+  for name in ("documents", "tokens", "bytes", "characters"):
+    table.add_row(name, *(f"{split[name]:,}" for split in splits))
+  ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
+  table.add_row("bytes per token", *ratio)
+  if any(split["unknown"] for split in splits):
+    table.add_row("unknown characters", *(f"{split['unknown']:,}" for split in splits))
+  table.add_row("vocabulary", f"{store.meta['vocab']:,}", "")
+  if store.meta["labels"]:
+    table.add_row("labels", ", ".join(store.meta["labels"]), "")
+  return table
+
+
+def _example(store: Store) -> str:
+  """The start of the first document: its ids, and the text that they decode to."""
+  tokens = store.split("train")
+  ids = np.empty(min(40, int(tokens.documents[1])), tokens.dtype)
+  tokens.read(0, ids)
+  return f"example     {ids.tolist()}\n            {store.tokenizer.decode(ids)!r}"
