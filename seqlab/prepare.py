@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 
 from seqlab.data.corpus import Corpus
+from seqlab.data.durable import one_writer
 from seqlab.data.files import identify
 from seqlab.data.sources import Source, build_sources
 from seqlab.data.split import Split, build_split
 from seqlab.data.store import FORMAT, Store
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.data.vocabulary import Plan, plan_tokenizer
-from seqlab.data.writer import one_writer, write_store
+from seqlab.data.writer import write_store
 
 Tell = Callable[[str], None]
 

@@ -21,7 +21,7 @@ class Corpus:
     for store in self.stores[1:]:
       if store.meta["labels"] != self.stores[0].meta["labels"]:
         raise UserError(
-          f"data.source: the sources have different labels, {self.stores[0].meta['labels']} and "
+          f"config.data.source: the sources have different labels, {self.labels} and "
           f"{store.meta['labels']}; a mixture needs the same"
         )
 

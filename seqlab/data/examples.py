@@ -15,9 +15,11 @@ class Examples:
 
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
-    self.count = len(tokens.documents) - 1
+    self.count = self.evaluation_count = len(tokens.documents) - 1
     if tokens.labels is None:
-      raise UserError("data.source: classification needs labels; name their column, label='...'")
+      raise UserError(
+        "config.data.source: classification needs labels; name their column, label='...'"
+      )
     self._labels = tokens.labels
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:

@@ -7,9 +7,7 @@ arguments.
 """
 
 import functools
-import queue
-import threading
-from collections.abc import Iterator
+from collections.abc import Collection
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +18,8 @@ from seqlab.data.files import identify
 from seqlab.data.mixture import Mixture, divide
 from seqlab.data.packing import Packed
 from seqlab.data.permutation import permute
+from seqlab.data.prefetch import prefetch as prefetch
+from seqlab.data.store import Tokens
 from seqlab.data.windows import Batch, Windows
 from seqlab.errors import UserError, nearest
 
@@ -29,9 +29,12 @@ _BLOCK = (
 
 
 class Rows(Protocol):
-  """The rows of one source: `count` in an epoch, each computed from its index."""
+  """The rows of one source, each computed from its index: `count` in an epoch of training, and
+  `evaluation_count` that hold every label of `tokens` once."""
 
+  tokens: Tokens
   count: int
+  evaluation_count: int
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch: ...
   def evaluate(self, index_B: np.ndarray) -> Batch: ...
@@ -73,17 +76,19 @@ class Loader:
     _check_choice("order", order, ORDERS)
     if order == "lanes" and rows != "windows":
       raise UserError(
-        f"order='lanes' carries state between windows; rows={rows!r} has none to carry"
+        f"config.data.rows={rows!r}: state is carried between windows; use 'windows', or carry none"
       )
     if batch < 1 or batch % processes:
-      raise UserError(f"batch={batch}: must be a multiple of the number of processes, {processes}")
+      raise UserError(
+        f"config.batch={batch}: must be a multiple of the number of processes, {processes}"
+      )
     if length < 1:
-      raise UserError(f"length={length}: must be at least 1")
+      raise UserError(f"config.length={length}: must be at least 1")
     self._train, self._order, self._seed, self.batch = train, order, seed, batch
     self._mine = np.arange(process * (batch // processes), (process + 1) * (batch // processes))
     if not corpus.size(split)["documents"]:
       raise UserError(
-        f"data.valid: the {split} split holds no documents; raise its fraction, use "
+        f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
       )
     stores = [s for s in corpus.stores if train or s.meta["splits"][split]["documents"]]
@@ -92,10 +97,12 @@ class Loader:
     self._mixture = Mixture(weights, seed)
     self._lanes = divide(batch, weights)
     if train:
-      _check_length(rows, length, split, self._parts)
+      _check_length(length, split, self._parts)
       if order == "lanes" and not self._lanes.all():
-        raise UserError(f"batch={batch}: too few lanes for {len(stores)} sources of these weights")
-    self._counts = np.array([_evaluation_rows(part) for part in self._parts])
+        raise UserError(
+          f"config.batch={batch}: too few lanes for the weights of {len(stores)} sources"
+        )
+    self._counts = np.array([part.evaluation_count for part in self._parts])
     epoch_rows = sum(part.count for part in self._parts) if train else int(self._counts.sum())
     self.steps_per_epoch = -(-epoch_rows // batch)
     self.fingerprint = identify(
@@ -167,63 +174,6 @@ class Loader:
     return permute(index, count, self._seed, source, epoch, "rows")
 
 
-def prefetch(loader: Loader, start: int = 0, stop: int | None = None, depth: int = 2) -> "Prefetch":
-  """Iterates over (step, batch) from `start`, computed ahead on a thread; close it when done."""
-  return Prefetch(loader, start, stop, depth)
-
-
-class Prefetch:
-  """A thread that stays `depth` batches ahead; what it raises is raised again in `next`."""
-
-  def __init__(self, loader: Loader, start: int, stop: int | None, depth: int):
-    self._loader, self._step, self._stop = loader, start, stop
-    self._queue: queue.Queue = queue.Queue(maxsize=depth)
-    self._closed = threading.Event()
-    self._thread = threading.Thread(target=self._work, daemon=True, name="seqlab-prefetch")
-    self._thread.start()
-
-  def _work(self) -> None:
-    step = self._step
-    while not self._closed.is_set() and (self._stop is None or step < self._stop):
-      try:
-        item = (step, self._loader(step))
-      except BaseException as error:
-        self._put(error)
-        return
-      self._put(item)
-      step += 1
-    self._put(None)
-
-  def _put(self, item: object) -> None:
-    while not self._closed.is_set():
-      try:
-        return self._queue.put(item, timeout=0.1)
-      except queue.Full:
-        continue
-
-  def __iter__(self) -> Iterator[tuple[int, Batch]]:
-    return self
-
-  def __next__(self) -> tuple[int, Batch]:
-    if self._closed.is_set():
-      raise StopIteration
-    item = self._queue.get()
-    if item is None or isinstance(item, BaseException):
-      self.close()
-      raise item if item is not None else StopIteration
-    return item
-
-  def close(self) -> None:
-    self._closed.set()
-    self._thread.join()
-
-  def __enter__(self) -> "Prefetch":
-    return self
-
-  def __exit__(self, *exception) -> None:
-    self.close()
-
-
 def _join(pieces: list[tuple[np.ndarray, Batch]], rows: int) -> Batch:
   """Puts the rows of several sources and epochs back in their places."""
   if len(pieces) == 1:
@@ -235,21 +185,16 @@ def _join(pieces: list[tuple[np.ndarray, Batch]], rows: int) -> Batch:
   return out
 
 
-def _evaluation_rows(part: Rows) -> int:
-  """Windows in training leave a remainder out, another one each epoch; evaluation takes all."""
-  return -(-part.ring // part.length) if isinstance(part, Windows) else part.count
-
-
-def _check_length(rows: str, length: int, split: str, parts: list[Rows]) -> None:
+def _check_length(length: int, split: str, parts: list[Rows]) -> None:
   for part in parts:
     if not part.count:
       held = part.tokens.count - 1
       raise UserError(
-        f"length={length}: longer than the {split} text of {held} tokens; "
+        f"config.length={length}: longer than the {split} text of {held} tokens; "
         f"give length={held} or less, or more text"
       )
 
 
-def _check_choice(key: str, value: str, known: object) -> None:
+def _check_choice(key: str, value: str, known: Collection[str]) -> None:
   if value not in known:
     raise UserError(f"{key}={value!r}: must be one of {', '.join(known)}{nearest(value, known)}")

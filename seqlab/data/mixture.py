@@ -56,7 +56,7 @@ def _shares(weights: tuple[float, ...]) -> np.ndarray:
   counts = np.array(whole) if sum(whole) <= _LARGEST else divide(_LARGEST, weights)
   if not counts.all():
     raise UserError(
-      f"data.source: weight {min(weights):g} is below a {_LARGEST}th of all weights; raise it or "
-      "drop the source"
+      f"config.data.source: weight {min(weights):g} is below a {_LARGEST}th of all weights; "
+      "raise it or drop the source"
     )
   return counts.astype(np.int64)

@@ -65,7 +65,7 @@ class Packed:
     shuffled = order.permutation(len(start))
     self._start, self._size = start[shuffled], size[shuffled]
     self._first, self._pieces = best_fit(self._size, length)
-    self.count = len(self._first) - 1
+    self.count = self.evaluation_count = len(self._first) - 1
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)

@@ -14,22 +14,14 @@ import hashlib
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from seqlab.data.documents import Document, row_document
 from seqlab.data.embedded import library_files
 from seqlab.data.files import find, identify, opened, sha256_of
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, make, parse
-
-
-@dataclasses.dataclass(frozen=True)
-class Document:
-  """One text. `id` decides its split and names it in errors; `label` is its class, if any."""
-
-  id: str
-  text: str
-  label: str | int | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +36,7 @@ class Source:
   weight: float = 1.0
 
 
-def build_sources(text: str, key: str = "data.source") -> list[Source]:
+def build_sources(text: str, key: str = "config.data.source") -> list[Source]:
   """Builds the sources of a spec such as `"text(path='a.txt', weight=2.0) |
   jsonl(path='b.jsonl.xz')"`.
 
@@ -118,7 +110,7 @@ def jsonl(
           ) from None
         if not isinstance(row, dict):
           raise UserError(f"{config_key}: {file} line {number + 1} is not a JSON object")
-        yield _document(config_key, file, f"{name}#{number}", row, field, label)
+        yield row_document(config_key, file, f"{name}#{number}", row, field, label)
 
   return _from_files(config_key, path, read, "jsonl", field, label)
 
@@ -149,7 +141,7 @@ def csv(
       )
       for number, row in enumerate(table):
         row.pop(None, None)  # cells beyond the header's
-        yield _document(config_key, file, f"{name}#{number}", row, field, label)
+        yield row_document(config_key, file, f"{name}#{number}", row, field, label)
 
   return _from_files(config_key, path, read, "csv", field, label, delimiter, columns, encoding)
 
@@ -172,7 +164,7 @@ def parquet(
       raise UserError(f"{config_key}: {file} is not a readable parquet file ({error})") from None
     number = 0
     while row is not None:
-      yield _document(config_key, file, f"{name}#{number}", row, field, label)
+      yield row_document(config_key, file, f"{name}#{number}", row, field, label)
       row, number = next(rows, None), number + 1
 
   return _from_files(config_key, path, read, "parquet", field, label)
@@ -205,7 +197,7 @@ def hub(
 
   def documents() -> Iterator[Document]:
     for number, row in enumerate(table()):
-      yield _document(config_key, path, f"{path}#{number}", row, field, label)
+      yield row_document(config_key, path, f"{path}#{number}", row, field, label)
 
   given = ("hub", path, config, split, field, label, revision)
   return Source(identify(given), documents)
@@ -233,30 +225,3 @@ def _from_files(
       yield from read(file, name)
 
   return Source(identify((given, content)), documents)
-
-
-def _document(
-  config_key: str, file: str, id: str, row: Mapping[str, Any], field: Any, label: str | None
-) -> Document:
-  """Takes text and label from a row; a column that is not there is the user's mistake and named."""
-  fields = (field,) if isinstance(field, str) else tuple(field)
-  for name in (*fields, label) if label is not None else fields:
-    if name not in row:
-      which = "label" if name == label else "field"
-      raise UserError(
-        f"{config_key}: {which}={name!r} is no column of {file}{nearest(str(name), row)}; "
-        f"its columns: {', '.join(map(str, row))}"
-      )
-  values = [row[name] for name in fields if row[name] is not None]
-  for value in values:
-    if not isinstance(value, str):
-      raise UserError(f"{config_key}: field={field!r} of {file} holds {value!r}, which is not text")
-  category = None if label is None else row[label]
-  if label is not None and not isinstance(category, str | int):
-    raise UserError(
-      f"{config_key}: label={label!r} of {id} is {category!r}; a name or a whole number is wanted"
-    )
-  whole = (
-    "\n".join(values).encode("utf-8", "replace").decode()
-  )  # JSON may hold half a surrogate pair
-  return Document(id, whole, category)

@@ -10,8 +10,9 @@ import dataclasses
 import hashlib
 from collections.abc import Callable, Iterator
 
+from seqlab.data.documents import Document
 from seqlab.data.files import identify
-from seqlab.data.sources import SOURCES, Document, Source, build_sources
+from seqlab.data.sources import SOURCES, Source, build_sources
 from seqlab.errors import UserError, nearest
 from seqlab.spec import make, parse
 
@@ -39,7 +40,7 @@ class Split:
     return (d for name, d in self.pairs(source) if name == split and d.text)
 
 
-def build_split(text: str, key: str = "data.valid") -> Split:
+def build_split(text: str, key: str = "config.data.valid") -> Split:
   """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text."""
   calls = parse(text, key)
   rules = {"hash": by_hash, "tail": by_tail}
@@ -63,7 +64,7 @@ def by_hash(config_key: str, fraction: float = 0.1) -> Split:
 
   def pairs(source: Source) -> Iterator[tuple[str, Document]]:
     for document in source.documents():
-      digest = hashlib.sha256(document.id.encode()).digest()
+      digest = hashlib.sha256(f"split {document.id}".encode()).digest()
       yield ("valid" if int.from_bytes(digest[:8]) / 2**64 < fraction else "train"), document
 
   return Split(identify(("hash", fraction)), pairs)

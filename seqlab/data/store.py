@@ -115,7 +115,7 @@ class Tokens:
       number, offset = divmod(start, self._shard)
       part = out[: self._shard - offset]
       size = self.dtype.itemsize
-      got = os.preadv(self._open(number), [part], offset * size) // size
+      got = os.preadv(self._open(number), [part.data], offset * size) // size
       if not got:
         raise EOFError(f"{self.folder}: no token {start}; the stream holds {self.count}")
       start, out = start + got, out[got:]

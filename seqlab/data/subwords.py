@@ -94,7 +94,7 @@ def train_bpe(texts: Iterable[str], vocab: int) -> Subwords:
     show_progress=False,
   )
   made.train_from_iterator(texts, trainer)
-  return Subwords(made.to_str(), made.token_to_id(END), made.token_to_id(PAD))
+  return Subwords(made.to_str(), 0, 1)  # the specials come first
 
 
 def read_tokenizer_json(text: str, path: str, eot: str | None, key: str) -> Subwords:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seqlab.data.files import find, identify, sha256_of
-from seqlab.data.tokenizers import Bytes, Characters, Tokenizer
+from seqlab.data.tokenizers import Bytes, Characters, Tokenizer, load_tokenizer
 from seqlab.errors import UserError
 from seqlab.spec import Call, make, parse_one
 
@@ -30,7 +30,7 @@ class Plan:
     return identify((self.identity, list(corpus) if self.trained else None))
 
 
-def plan_tokenizer(text: str, key: str = "data.tokenizer") -> Plan:
+def plan_tokenizer(text: str, key: str = "config.data.tokenizer") -> Plan:
   """Reads the spec and checks its arguments, without touching any text yet."""
   call = parse_one(text, key)
   return make(Call(call.name, call.kwargs), TOKENIZERS, key, config_key=key)
@@ -75,7 +75,15 @@ def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
 
 
 def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
-  """Any tokenizer.json; `eot` names its end-of-text token where that is an unusual one."""
+  """Any tokenizer.json; or, to go on with a vocabulary, the folder of a store or saved tokenizer.
+
+  `eot` names the end-of-text token of a tokenizer.json where that is an unusual one.
+  """
+  saved = pathlib.Path(path).expanduser()
+  if path and saved.is_dir():
+    inside = saved / "tokenizer"
+    made = load_tokenizer(inside if inside.is_dir() else saved)
+    return Plan(("saved", made.description()), False, lambda texts: made)
   ((found, _),) = find(path, config_key)[:1]
 
   def read(texts: Sequence[Texts]) -> Tokenizer:

@@ -21,6 +21,7 @@ class Windows:
     self.tokens, self.length, self._pad, self._seed = tokens, length, pad, seed
     self.ring = tokens.count - 1
     self.count = self.ring // length
+    self.evaluation_count = -(-self.ring // length)
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     """Windows `index_B` of an epoch. Each epoch cuts the ring at another offset, so no cut is
