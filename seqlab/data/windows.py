@@ -66,11 +66,10 @@ class Windows:
         more = min(len(row) - head, self.ring)
         self.tokens.read(1, row[head : head + more])
         head += more
-    ids = raw.astype(np.int32)
     return {
-      "tokens_BT": ids[:, :-1],
+      "tokens_BT": raw[:, :-1].astype(np.int32),
       "pos_BT": self._positions(start_B, start_B if first_B is None else first_B),
-      "labels_BT": ids[:, 1:],
+      "labels_BT": raw[:, 1:].astype(np.int32),
       "weight_BT": np.ones((len(start_B), self.length), np.float32),
     }
 
