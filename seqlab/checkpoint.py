@@ -4,8 +4,8 @@ What the rest may rely on:
 - A save that fails is a `UserError` at the next call, and the steps before it are untouched.
 - A step that cannot be read, or reads wrong, is renamed `N.bad` with one warning, and the next
   older one is tried. A step of other shapes is no damage but a `UserError`, and stays.
-Retention is done here rather than by Orbax's manager, which ranks NaN as best and loses track of the
-steps after a failed save.
+Retention is done here rather than by Orbax's manager, which ranks NaN as best and loses track of
+the steps after a failed save.
 """
 
 import concurrent.futures
@@ -89,7 +89,7 @@ class Checkpoints:
       self._clear_leftovers()
       raise self._failed(step, error) from error
     self._metrics[step] = about["metrics"]
-    self._pending = step, self._pool.submit(self._finish, response)
+    self._pending = step, self._pool.submit(self._finish, step, response)
     return True
 
   def wait(self) -> None:
@@ -141,9 +141,11 @@ class Checkpoints:
         self._quarantine(step, error)
     return None
 
-  def _finish(self, response: Any) -> None:
+  def _finish(self, step: int, response: Any) -> None:
     """Runs in the background thread: awaits the write, then drops what need not be kept."""
     response.result()
+    if jax.process_index() == 0:
+      stored.list_files(self.directory / str(step))
     keep = kept(self._metrics, self._keep, self._best, self._metric)
     if jax.process_index() == 0:
       for step in sorted(self._metrics.keys() - keep):
@@ -166,14 +168,11 @@ class Checkpoints:
           shutil.rmtree(path, ignore_errors=True)
 
   def _failed(self, step: int, error: BaseException) -> UserError:
-    while error.__cause__ is not None:
-      error = error.__cause__
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
-    good = (
-      f"step {self.latest} is the last good one" if self._metrics else "there is no earlier one"
-    )
+    last = self.latest
+    good = "there is no earlier one" if last is None else f"step {last} is the last good one"
     return UserError(
-      f"{self.directory}: the checkpoint of step {step} could not be written ({reason}); {good}"
+      f"{self.directory}: the checkpoint of step {step} could not be written "
+      f"({stored.reason(error)}); {good}"
     )
 
   def _quarantine(self, step: int, error: Exception) -> None:

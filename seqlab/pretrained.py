@@ -29,7 +29,7 @@ def restore_params(
 ) -> tuple[Any, int, dict[str, Any]]:
   """Returns (params, step, metadata); `example` gives names, shapes, dtypes and shardings.
 
-  `path` is a run's folder, its folder of checkpoints, or one step. Values are cast to `example`'s
+  `path` is a run's folder, its folder of checkpoints, or one step. Floats are cast to `example`'s
   dtypes.
 
   Raises:
@@ -148,10 +148,11 @@ def _saved(folder: pathlib.Path, body: Mapping[str, Any], source: str) -> dict[s
 
 
 def _wanted_looks(saved: Mapping[str, str], wanted: Mapping[str, Any]) -> dict[str, str]:
-  """What the wanted leaves look like, with the saved dtype where only the dtype differs."""
+  """What the wanted leaves look like, with the saved dtype where only the float dtype differs."""
 
   def look(p: str, x: Any) -> str:
-    same = p in saved and leaves.shape_of(saved[p]) == tuple(x.shape)
+    floats = p in saved and all("float" in s.split("[")[0] for s in (saved[p], leaves.looks(x)))
+    same = floats and leaves.shape_of(saved[p]) == tuple(x.shape)
     return saved[p] if same else leaves.looks(x)
 
   return {p: look(p, x) for p, x in wanted.items()}

@@ -10,9 +10,11 @@ A step is one tree of plain dicts, `{state: {...}, checksums: uint32[leaves]}`, 
 """
 
 import json
+import logging
+import os
 import pathlib
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -24,6 +26,7 @@ from seqlab import leaves
 from seqlab.errors import UserError
 
 LEFTOVERS = "*.orbax-checkpoint-tmp*"  # what a killed save leaves in the parent directory
+_FILES = "files.json"
 _FORMAT = 1
 # An error that says one of these is the machine's trouble of the moment: the file may well be good.
 _TRANSIENT = (
@@ -33,6 +36,10 @@ _TRANSIENT = (
   "Permission denied",
   "Too many",
 )
+
+
+# Orbax logs what it also raises: a traceback per thread of a failed write, a page per torn file.
+logging.getLogger("absl").addFilter(lambda record: "orbax" not in record.pathname)
 
 
 class Damaged(Exception):
@@ -52,6 +59,23 @@ def write(path: pathlib.Path, state: Any, about: Mapping[str, Any]) -> ocp.Async
   return ocp.save_async(path, tree, custom_metadata=_seal(body))
 
 
+def list_files(path: pathlib.Path) -> None:
+  """Writes down the sizes of a whole step's files, so that a torn one is told without Orbax."""
+  sizes = {str(p.relative_to(path)): p.stat().st_size for p in path.rglob("*") if p.is_file()}
+  temporary = path / f"{_FILES}.tmp"
+  temporary.write_text(json.dumps(sizes))
+  os.replace(temporary, path / _FILES)
+
+
+def _check_files(path: pathlib.Path) -> None:
+  if not (path / _FILES).exists():  # killed after the step became whole, before they were listed
+    return
+  for name, size in json.loads((path / _FILES).read_text()).items():
+    there = (path / name).stat().st_size if (path / name).is_file() else None
+    if there != size:
+      raise Damaged(f"{name} is missing" if there is None else f"{name}: {there} of {size} bytes")
+
+
 def read_body(path: pathlib.Path) -> dict[str, Any]:
   """Returns what a step says of itself: `leaves`, `metrics`, `metric` and the caller's `metadata`.
 
@@ -59,11 +83,11 @@ def read_body(path: pathlib.Path) -> dict[str, Any]:
     Damaged: it cannot be read or was altered.
     UserError: it is good, but not ours to read.
   """
-  try:
-    sealed = ocp.metadata(path).custom_metadata
-    body, crc = sealed["body"], sealed["crc"]
-  except Exception as error:
-    raise _judge(path, error) from error
+  _attempt(path, lambda: _check_files(path))
+  sealed = _attempt(path, lambda: ocp.metadata(path).custom_metadata)
+  if not isinstance(sealed, dict) or sealed.keys() != {"body", "crc"}:
+    raise Damaged("seqlab did not write it, or not to the end")
+  body, crc = sealed["body"], sealed["crc"]
   if crc != _crc(body):
     raise Damaged("its metadata was altered")
   if body["format"] != _FORMAT:
@@ -92,10 +116,7 @@ def load(
     "state": leaves.nest({p: chosen.get(p, ocp.PLACEHOLDER) for p in stored}),
     "checksums": np.empty(len(stored), np.uint32),
   }
-  try:
-    got = ocp.load(path, tree)
-  except Exception as error:
-    raise _judge(path, error) from error
+  got = _attempt(path, lambda: ocp.load(path, tree))
   loaded = {p: x for p, x in leaves.by_path(got["state"]).items() if p in chosen}
   said = dict(zip(stored, np.asarray(got["checksums"]), strict=True))
   found = dict(zip(sorted(loaded), np.asarray(leaves.checksums(loaded)), strict=True))
@@ -138,14 +159,38 @@ def _seal(body: dict[str, Any]) -> dict[str, Any]:
   return {"body": body, "crc": _crc(body)}
 
 
+def _attempt(path: pathlib.Path, read: Callable[[], Any]) -> Any:
+  """Returns `read()`; raises what a failure of it means."""
+  try:
+    return read()
+  except Damaged:
+    raise
+  except Exception as error:
+    raise _judge(path, error) from error
+
+
 def _judge(path: pathlib.Path, error: Exception) -> Exception:
   """Returns what a failure to read means: damage, or trouble that says nothing of the file."""
-  chain, link = [], error
-  while link is not None:
-    chain.append(link)
-    link = link.__cause__ or link.__context__
-  reason = (str(chain[-1]).strip() or type(chain[-1]).__name__).splitlines()[0][:200]
+  chain = _chain(error)
   text = " ".join(map(str, chain))
   if isinstance(chain[-1], (MemoryError, PermissionError)) or any(t in text for t in _TRANSIENT):
-    return UserError(f"{path}: the checkpoint cannot be read now ({reason}); it was left as it is")
-  return Damaged(reason)
+    return UserError(f"{path}: the checkpoint cannot be read now ({reason(error)}); it is kept")
+  return Damaged(reason(error))
+
+
+def reason(error: BaseException) -> str:
+  """Returns one line that says what went wrong at the bottom of a chain of exceptions."""
+  root = _chain(error)[-1]
+  line = (str(root).strip() or type(root).__name__).splitlines()[0]
+  if (
+    "os_error_code" in line
+  ):  # tensorstore: STATUS: Failed writing: "PATH": ...: No space left [...]
+    line = line.split(" [")[0].rsplit(": ", 1)[-1]
+  return line[:200]
+
+
+def _chain(error: BaseException) -> list[BaseException]:
+  chain = [error]
+  while link := chain[-1].__cause__ or chain[-1].__context__:
+    chain.append(link)
+  return chain
