@@ -35,7 +35,8 @@ def baselines(train: str | Iterable[str], valid: str | Iterable[str]) -> dict[st
 
 
 def ngram_bits(train: np.ndarray, valid: np.ndarray, order: int, symbols: int) -> np.ndarray:
-  """Bits of each symbol of `valid` but the first, under an n-gram model of `train`.
+  """Bits of each symbol of `valid` but the first, under an n-gram model of `train`, order 2 or
+  more.
 
   Both are streams of numbers below `symbols`, over all of which the probabilities sum to 1.
   """

@@ -38,7 +38,20 @@ class Subwords:
 
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
     encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    return [np.array(e.ids, np.int32) for e in encoded]
+    ids = [np.array(e.ids, np.int32) for e in encoded]
+    return [self._spelled(text, i) for text, i in zip(texts, ids, strict=True)]
+
+  def _spelled(self, text: str, ids: np.ndarray) -> np.ndarray:
+    """Makes sure that no special id came from text: a Unigram model has `</s>` among its pieces."""
+    special = np.isin(ids, (self.eot, self.pad))
+    if not special.any():
+      return ids
+    for content, i, _ in _entries(json.loads(self.text)):
+      if i in (self.eot, self.pad) and content in text and len(content) > 1:
+        between = (content[:1], content[1:])
+        parts = [p for piece in text.split(content) for p in (*between, piece)][2:]
+        return np.concatenate(self.encode_batch(parts))
+    return ids[~special]  # a normaliser made it up from other characters
 
   def decode(self, ids: Iterable[int]) -> str:
     if self._pieces is not None:

@@ -89,7 +89,8 @@ class Windows:
     lap, document = np.divmod(current_B[row] + 1 + nth, documents)
     column = starts[document] + lap * self.ring - at_B[row]
 
-    since_BT = np.zeros((len(start_B), self.length), np.int32)
+    shape = (len(start_B), self.length)
+    since_BT = np.full(shape, np.iinfo(np.int32).min, np.int32)  # the last start, relative to row
     since_BT[:, 0] = np.maximum(starts[current_B] + turn_B * self.ring, first_B) - start_B
     since_BT[row, column] = column
     return np.arange(self.length, dtype=np.int32) - np.maximum.accumulate(since_BT, axis=1)

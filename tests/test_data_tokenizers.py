@@ -1,0 +1,149 @@
+"""What every tokenizer owes: round trips, no special id from text, valid UTF-8, exact loading."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from seqlab.data.tokenizers import load_tokenizer, save_tokenizer
+from seqlab.data.vocabulary import plan_tokenizer
+from seqlab.errors import UserError
+
+TEXTS = [
+  "To be, or not to be: that is the question.\n  \tIndented\r\n",
+  "床前明月光，疑是地上霜。舉頭望明月，低頭思故鄉。",
+  "emoji 👩‍👩‍👧 and 🎉, accents é ü ñ, maths ∑∫, العربية, हिन्दी",
+  "the literal <|endoftext|> and <|pad|> of a page about tokenizers </s> [SEP]",
+  " ",
+  "\x00\x01 control \x7f",
+]
+SPECS = ["bytes()", "characters()", "bpe(vocab=300)", "unigram"]
+
+
+@pytest.fixture(scope="module", params=SPECS)
+def tokenizer(request, tmp_path_factory):
+  if request.param != "unigram":
+    return plan_tokenizer(request.param).make([lambda: TEXTS])
+  # A sentencepiece-like file: ids do not stand for bytes, its decoder joins neighbours.
+  from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+
+  pieces = [("<unk>", 0.0), ("</s>", 0.0)]
+  pieces += [(f"<0x{i:02X}>", -9.0) for i in range(256)]
+  pieces += [("▁to", -2.0), ("▁be", -2.0), ("▁", -3.0), ("t", -4.0), ("o", -4.0), ("be", -3.0)]
+  made = Tokenizer(models.Unigram(pieces, unk_id=0, byte_fallback=True))
+  made.pre_tokenizer = pre_tokenizers.Metaspace(prepend_scheme="never", split=False)
+  made.decoder = decoders.Sequence(
+    [decoders.ByteFallback(), decoders.Fuse(), decoders.Replace("▁", " ")]
+  )
+  made.add_special_tokens(["</s>"])
+  path = tmp_path_factory.mktemp("unigram") / "tokenizer.json"
+  made.save(str(path))
+  return plan_tokenizer(f"file(path={str(path)!r})").make([])
+
+
+@pytest.mark.parametrize("text", TEXTS)
+def test_round_trip_and_no_special_id(tokenizer, text):
+  ids = tokenizer.encode(text)
+  assert tokenizer.decode(ids) == text
+  assert ids.max() < tokenizer.vocab
+  assert not np.isin(ids, [tokenizer.eot, tokenizer.pad]).any()
+  assert tokenizer.decode([tokenizer.eot, *ids, tokenizer.eot]) == text
+
+
+def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
+  save_tokenizer(tokenizer, tmp_path / "made" / "here")
+  again = load_tokenizer(tmp_path / "made" / "here")
+  assert (again.vocab, again.eot, again.pad) == (tokenizer.vocab, tokenizer.eot, tokenizer.pad)
+  for text, ids in zip(TEXTS, tokenizer.encode_batch(TEXTS), strict=True):
+    assert np.array_equal(again.encode(text), ids) and again.decode(ids) == text
+  via_spec = plan_tokenizer(f"file(path={str(tmp_path / 'made' / 'here')!r})").make([])
+  assert np.array_equal(via_spec.encode(TEXTS[3]), tokenizer.encode(TEXTS[3]))
+
+
+def test_streaming_prints_whole_characters_only(tokenizer):
+  for text in TEXTS:
+    stream = tokenizer.stream()
+    shown = [stream.push([i]) for i in tokenizer.encode(text)]
+    assert "".join(shown) + stream.finish() == text
+    assert "\ufffd" not in "".join(shown)
+
+
+def test_any_ids_decode_to_valid_utf8(tokenizer):
+  ids = np.random.default_rng(0).integers(0, tokenizer.vocab + 5, 3000)  # a model may be wider
+  assert tokenizer.decode(ids).encode("utf-8")
+  stream = tokenizer.stream()
+  assert ("".join(stream.push([i]) for i in ids) + stream.finish()).encode("utf-8")
+
+
+def test_streaming_does_not_wait_for_ever_on_broken_bytes():
+  for spec in ("bytes()", "bpe(vocab=300)"):
+    tokenizer = plan_tokenizer(spec).make([lambda: TEXTS])
+    lead = tokenizer.encode("字")[0]
+    stream = tokenizer.stream()
+    shown = [stream.push([lead]) for _ in range(20)]
+    assert len("".join(shown)) >= 19
+
+
+def test_a_character_the_training_text_lacks_is_unknown_and_says_so():
+  tokenizer = plan_tokenizer("characters()").make([lambda: ["abc"]])
+  assert tokenizer.vocab == 6
+  assert tokenizer.encode("a字b\U0010ffff").tolist() == [3, 2, 4, 2]
+  assert tokenizer.decode([3, 2, 4]) == "a\ufffdb"
+
+
+def test_training_is_deterministic_and_bounded():
+  plan = plan_tokenizer("bpe(vocab=280, megabytes=0.0003)")
+  first = plan.make([lambda: TEXTS * 50])
+  assert first.description() == plan.make([lambda: TEXTS * 50]).description()
+  assert first.description() == plan.make([lambda: [*TEXTS, "never read" * 50]]).description()
+  assert first.vocab <= 280
+
+
+def test_decoding_a_saved_bpe_needs_no_tokenizers(tmp_path):
+  tokenizer = plan_tokenizer("bpe(vocab=300)").make([lambda: TEXTS])
+  save_tokenizer(tokenizer, tmp_path)
+  ids = tokenizer.encode(TEXTS[1]).tolist()
+  code = (
+    "import sys, json; from seqlab.data.tokenizers import load_tokenizer\n"
+    f"text = load_tokenizer({str(tmp_path)!r}).decode({ids})\n"
+    "print(json.dumps([text, [m for m in ('tokenizers', 'datasets', 'jax') if m in sys.modules]]))"
+  )
+  out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+  assert json.loads(out.stdout) == [TEXTS[1], []]
+
+
+def test_a_tokenizer_file_without_a_known_end_is_named(tmp_path):
+  from tokenizers import Tokenizer, models
+
+  made = Tokenizer(models.WordLevel({"a": 0, "b": 1}, unk_token="a"))
+  made.add_special_tokens(["<|stop|>"])
+  path = str(tmp_path / "words.json")
+  made.save(path)
+  with pytest.raises(UserError, match=r"its special tokens: <\|stop\|>"):
+    plan_tokenizer(f"file(path={path!r})").make([])
+  assert plan_tokenizer(f"file(path={path!r}, eot='<|stop|>')").make([]).eot == 2
+
+
+@pytest.mark.parametrize(
+  "spec, message",
+  [
+    ("byte()", r"unknown 'byte' \(did you mean 'bytes'\?\)"),
+    ("bpe(vocabulary=300)", r"no argument 'vocabulary' \(did you mean 'vocab'\?\)"),
+    ("bpe(vocab=200)", "vocab=200 of bpe.. must be at least 258"),
+    ("bpe(megabytes=0)", "megabytes=0 of bpe.. must be above 0"),
+    ("file(path='no/such.json')", "path='no/such.json' matches no file"),
+    ("bytes() | bytes()", "one call is wanted"),
+  ],
+)
+def test_mistakes_are_one_line(spec, message):
+  with pytest.raises(UserError, match=message) as caught:
+    plan_tokenizer(spec)
+  assert str(caught.value).startswith("config.data.tokenizer") and "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_no_tokenizer_is_refused(tmp_path):
+  (tmp_path / "x.json").write_text("{}")
+  with pytest.raises(UserError, match=r"not a tokenizer\.json"):
+    plan_tokenizer(f"file(path={str(tmp_path / 'x.json')!r})").make([])
