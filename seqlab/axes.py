@@ -9,6 +9,7 @@ and from the letters alone follow the sharding of a leaf, whether it decays, and
 """
 
 import contextlib
+import logging
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -18,6 +19,7 @@ import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from seqlab.errors import UserError, nearest
+from seqlab.leaves import path_of
 
 ALPHABET = "BTSDFHKNGWVCEL"
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
@@ -27,6 +29,7 @@ TABLE: dict[str, str | tuple[str, ...]] = dict(
   B=("data", "fsdp"), T="sequence", D="fsdp", F="tensor", H="tensor", V="tensor", E="expert"
 )
 
+_log = logging.getLogger("seqlab")
 _table = TABLE
 _warned: set[tuple] = set()
 
@@ -42,16 +45,6 @@ def letters(path: str) -> str:
     if "_" in part and suffix and all(c in ALPHABET for c in suffix):
       found += suffix
   return found
-
-
-def path_of(key_path: tuple) -> str:
-  """A jax key path as text: dict keys, attributes and indices joined by `/`."""
-  return jax.tree_util.keystr(key_path, simple=True, separator="/")
-
-
-def named_leaves(tree: Any) -> dict[str, Any]:
-  """The leaves of a tree by path, in the tree's order."""
-  return {path_of(path): leaf for path, leaf in jax.tree_util.tree_flatten_with_path(tree)[0]}
 
 
 def fan_in_axes(name: str) -> tuple[int, ...]:
@@ -145,7 +138,7 @@ def sharding(tree: Any, mesh: Mesh) -> Any:
 
 
 def constrain(x: jax.Array, axes: str) -> jax.Array:
-  """Pins an activation to the sharding of its letters on the current mesh; nothing without a mesh."""
+  """Pins an activation to the sharding of its letters on the current mesh ("." is whole); nothing without a mesh."""
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or mesh.size == 1:
     return x
@@ -170,11 +163,9 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, stacked: bool = False
 
 
 def _warn_once(name: str, letter: str, size: int, mesh_axes: tuple[str, ...], ways: int) -> None:
-  import logging
-
   if (letter, size, ways) not in _warned:
     _warned.add((letter, size, ways))
-    logging.getLogger("seqlab").warning(
+    _log.warning(
       "axis %s of %s has size %d, which does not divide mesh axes %s = %d: left whole",
       letter, name, size, "x".join(mesh_axes), ways,
     )

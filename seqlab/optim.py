@@ -15,6 +15,7 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from seqlab import axes
 from seqlab.errors import UserError
+from seqlab.leaves import path_of
 from seqlab.spec import make, parse_one
 
 Schedule = Callable[[jax.Array], jax.Array]
@@ -114,7 +115,7 @@ def muon_by_letters(
 
   def dimensions(params: Any) -> Any:
     def of(path: tuple, leaf: jax.Array) -> MuonDimensionNumbers | None:
-      name = axes.path_of(path)
+      name = path_of(path)
       found, summed = axes.letters(name), axes.fan_in_axes(name)
       if not summed or set(found) & set("VCS"):
         return None
@@ -160,7 +161,7 @@ def make_optimizer(
 
   def scale_groups(updates: Any, params: Any = None) -> Any:
     return jax.tree_util.tree_map_with_path(
-      lambda path, u: u * _rate(axes.path_of(path), rates), updates
+      lambda path, u: u * _rate(path_of(path), rates), updates
     )
 
   parts = [direction]
@@ -193,4 +194,4 @@ def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
 
 
 def _map_names(fn: Callable[[str], Any], tree: Any) -> Any:
-  return jax.tree_util.tree_map_with_path(lambda path, _: fn(axes.path_of(path)), tree)
+  return jax.tree_util.tree_map_with_path(lambda path, _: fn(path_of(path)), tree)

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 import optax
 
 from seqlab import axes
+from seqlab.leaves import path_of
 from seqlab.objectives.base import Batch, Metrics, Objective
 
 State = dict[str, Any]
@@ -19,12 +20,18 @@ Optimizers = Mapping[str, optax.GradientTransformation]
 
 
 def init_state(
-  objective: Objective, optimizers: Optimizers, key: jax.Array, batch: Batch, ema: float = 0.0
+  objective: Objective,
+  optimizers: Optimizers,
+  key: jax.Array,
+  batch: Batch,
+  batch_size: int,
+  ema: float = 0.0,
 ) -> State:
-  """A fresh training state; jit it with `out_shardings` and no leaf is ever whole on one device."""
+  """A fresh training state, its parameters shaped by an example batch of any number of rows; jit it with
+  `out_shardings` and no leaf is ever whole on one device."""
   params = objective.init(key, batch)
   opt = {player: optimizers[player].init(params[player]) for player in params}
-  extra = objective.init_extra(next(iter(batch.values())).shape[0])
+  extra = objective.init_extra(batch_size)
   if ema:
     extra["ema"] = jax.tree.map(jnp.copy, params)
   return {"step": jnp.zeros((), jnp.int32), "params": params, "opt": opt, "extra": extra}
@@ -125,7 +132,7 @@ def _gradients(
 
 
 def _row_axis(path: tuple) -> int:
-  return axes.letters(axes.path_of(path)).find("B")
+  return axes.letters(path_of(path)).find("B")
 
 
 def _split(tree: Any, parts: int) -> Any:

@@ -49,7 +49,9 @@ class Decoder(nn.Module):
     self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, train: bool = False
   ) -> tuple[jax.Array, dict | None]:
     """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens."""
-    x_BTD = self.embed_VD.astype(self.dtype)[tokens_BT]
+    # Gathered over fsdp before the lookup, as every weight is before its product: a lookup in rows that are
+    # cut across their width would be moved whole to each device.
+    x_BTD = axes.constrain(self.embed_VD.astype(self.dtype), "V.")[tokens_BT]
     if self.length:
       x_BTD += self.position_SD.astype(self.dtype)[pos_BT]
     x_BTD = self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)

@@ -5,7 +5,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from seqlab import axes
+from seqlab.leaves import path_of
 
 
 class Network:
@@ -21,7 +21,7 @@ class Network:
     depth = getattr(self.module, "depth", None) or getattr(self.module, "decoder").depth
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
-      name = axes.path_of(path)
+      name = path_of(path)
       inside = "/block" in name and name.rpartition("/")[2].startswith("out_")
       return leaf * (2 * depth) ** -0.5 if inside else leaf
 

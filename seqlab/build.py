@@ -1,0 +1,198 @@
+"""From a config to what runs: the only place where objectives and networks meet, and with the commands the only
+one that reads a config."""
+
+import dataclasses
+import importlib.util
+from collections.abc import Iterable
+from typing import Any
+
+import jax
+import numpy as np
+import optax
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from seqlab import axes, optim
+from seqlab.data.corpus import Corpus
+from seqlab.data.loader import Loader
+from seqlab.errors import UserError, nearest
+from seqlab.models.classifier import Classifier
+from seqlab.models.decoder import Decoder
+from seqlab.models.network import Network
+from seqlab.nn.layers import CHANNEL_MIXERS
+from seqlab.nn.mixers import MIXERS
+from seqlab.nn.stack import POLICIES, Layer
+from seqlab.objectives import OBJECTIVES
+from seqlab.objectives.base import Objective
+from seqlab.spec import make, parse, parse_one
+from seqlab.step import State, init_state
+
+CHOICES = {
+  "model.name": ("decoder",),
+  "model.norm": ("rms", "layer"),
+  "model.pool": ("mean", "last"),
+  "model.dtype": ("float32", "bfloat16"),
+  "model.remat": ("none", *POLICIES),
+  "data.rows": ("windows", "packed"),
+  "nonfinite": ("stop", "skip"),
+}
+
+
+def load_plugins(files: Iterable[str]) -> None:
+  """Runs Python files of the user's, which register mixers (`MIXERS["mine"] = Mine`).
+
+  Raises:
+    UserError: a file is missing or fails.
+  """
+  for number, file in enumerate(files):
+    spec = importlib.util.spec_from_file_location(f"seqlab_plugin_{number}", file)
+    try:
+      if spec is None or spec.loader is None:
+        raise FileNotFoundError("no such Python file")
+      spec.loader.exec_module(importlib.util.module_from_spec(spec))
+    except Exception as error:
+      raise UserError(f"config.plugins: {file} fails with {type(error).__name__}: {error}") from None
+
+
+def check(config: ConfigDict) -> None:
+  """Refuses values that no part would: choices, and sizes that must be positive or divide."""
+  for key, choices in CHOICES.items():
+    value = config
+    for part in key.split("."):
+      value = value[part]
+    if value not in choices:
+      raise UserError(f"config.{key}={value!r}{nearest(value, choices)}: choose from {', '.join(choices)}")
+  for key in ("steps", "batch", "length", "accumulate", "inner_steps"):
+    if config[key] < 1:
+      raise UserError(f"config.{key}={config[key]}: a positive number is wanted")
+  if config.batch % config.accumulate:
+    raise UserError(
+      f"config.accumulate={config.accumulate} does not divide config.batch={config.batch} into microbatches"
+    )
+
+
+def make_mesh(config: ConfigDict) -> Mesh:
+  """The mesh over all devices, checked against the batch that it will hold."""
+  mesh = axes.make_mesh(config.mesh)
+  ways = mesh.shape["data"] * mesh.shape["fsdp"]
+  rows = config.batch // config.accumulate
+  if rows % ways:
+    raise UserError(
+      f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows at once, "
+      f"which the {ways} devices along data and fsdp do not divide"
+    )
+  return mesh
+
+
+def table(config: ConfigDict) -> dict[str, Any]:
+  """The changes to the table of axes that the config asks for."""
+  changes = dict(config.axes)
+  for letter, mesh_axis in changes.items():
+    if letter not in axes.ALPHABET or not set(np.atleast_1d(mesh_axis)) <= {"", *axes.MESH_AXES}:
+      raise UserError(
+        f"config.axes: {letter!r} to {mesh_axis!r}; letters are {axes.ALPHABET}, mesh axes {axes.MESH_AXES}"
+      )
+  return changes
+
+
+def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
+  """The network for `vocab` token ids, with a head over `classes` where there are any."""
+  load_plugins(config.plugins)
+  model = config.model
+  if model.vocab and model.vocab < vocab:
+    raise UserError(
+      f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} or more, or 0"
+    )
+  mlp = make(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
+  mixers = [make(call, MIXERS, "config.model.mixer") for call in parse(model.mixer, "config.model.mixer")]
+  decoder = Decoder(
+    vocab=model.vocab or vocab,
+    width=model.width,
+    depth=model.depth,
+    layers=tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers),
+    norm=model.norm,
+    length=config.length if model.learned_positions else 0,
+    tied=model.tied,
+    dropout=model.dropout,
+    dtype=model.dtype,
+    remat=model.remat,
+    unroll=model.unroll,
+  )
+  return Network(Classifier(decoder, classes, model.pool) if classes else decoder)
+
+
+def make_objective(config: ConfigDict, corpus: Corpus) -> Objective:
+  """The objective on its network."""
+  call = parse_one(config.objective, "config.objective")
+  classes = 0
+  if call.name == "classification":
+    classes = len(corpus.labels)
+    if classes < 2:
+      raise UserError(
+        f"config.objective={config.objective!r}: the source has {classes} classes; name the column with "
+        f"label=… in config.data.source"
+      )
+  network = make_network(config, corpus.vocab, classes)
+  return make(call, OBJECTIVES, "config.objective", network=network)
+
+
+def make_loader(
+  config: ConfigDict, corpus: Corpus, split: str = "train", train: bool = True, batch: int = 0
+) -> Loader:
+  """Batches of a split for this process; in evaluation every label comes once."""
+  call = parse_one(config.objective, "config.objective")
+  carry = call.kwargs.get("carry", False)
+  return Loader(
+    corpus,
+    split,
+    length=config.length,
+    batch=batch or config.batch,
+    seed=config.seed,
+    rows="examples" if call.name == "classification" else config.data.rows,
+    order="lanes" if carry else "shuffled",
+    train=train,
+    process=jax.process_index(),
+    processes=jax.process_count(),
+  )
+
+
+def make_optimizers(
+  config: ConfigDict, objective: Objective, steps_per_epoch: int
+) -> tuple[dict[str, optax.GradientTransformation], optim.Schedule]:
+  """An optimizer for each player, and the learning rate of each step."""
+  schedule = optim.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
+  one = optim.make_optimizer(
+    config.optimizer,
+    schedule,
+    clip=config.clip,
+    decay=config.decay,
+    rates=config.rates,
+    freeze=config.init.freeze,
+  )
+  return {player: one for player in objective.players}, schedule
+
+
+@dataclasses.dataclass(frozen=True)
+class Initial:
+  """The training state before the first step: its shapes with shardings, and how to make it."""
+
+  shapes: State
+  make: Any
+
+
+def initial_state(
+  config: ConfigDict, objective: Objective, optimizers: dict, loader: Loader, mesh: Mesh
+) -> Initial:
+  """Initialised under jit straight into its shardings: no leaf is ever whole on one device."""
+  batch = {name: rows[:1] for name, rows in loader(0).items()}
+
+  def fresh(key: jax.Array) -> State:
+    return init_state(objective, optimizers, key, batch, config.batch, config.ema)
+
+  key = jax.random.key(config.seed)
+  shapes = jax.eval_shape(fresh, key)
+  shardings = axes.sharding(shapes, mesh)
+  described = jax.tree.map(
+    lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, shardings
+  )
+  return Initial(described, lambda: jax.jit(fresh, out_shardings=shardings)(key))

@@ -1,0 +1,175 @@
+"""`seqlab COMMAND`: flags, help and clear errors. Commands are imported when they run, so help never waits for jax.
+
+Exit codes: 0 done, 1 a bug of ours (with its traceback), 2 a mistake in what was given, 75 stopped by a signal after
+saving (the same command resumes).
+"""
+
+import argparse
+import dataclasses
+import importlib
+import logging
+import os
+import sys
+
+from seqlab import __version__
+from seqlab.config import DEFAULTS
+from seqlab.errors import UserError, nearest
+
+CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
+WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A command's module, its one line, an example, its flags, and whether it takes a config."""
+
+  module: str
+  summary: str
+  example: str
+  flags: tuple[tuple[str, dict], ...] = ()
+  takes_config: bool = False
+
+
+COMMANDS = dict(
+  train=Command(
+    "seqlab.train",
+    "Train a model, or go on with a run that was stopped.",
+    'seqlab train --config=experiments/quickstart.py --config.model.mixer="lstm()" --workdir=runs/lstm',
+    (WORKDIR,),
+    takes_config=True,
+  ),
+  evaluate=Command(
+    "seqlab.evaluate",
+    "Loss, perplexity and bits per byte of a run over a whole set.",
+    "seqlab evaluate --workdir=runs/lstm --split=valid",
+    (
+      WORKDIR,
+      ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
+      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+      ("--batch", dict(type=int, default=0, help="sequences at once; changes no number")),
+      ("--data", dict(default="", metavar="SOURCE", help="another source, such as \"text(path='a.txt')\"")),
+    ),
+  ),
+  sample=Command(
+    "seqlab.sample",
+    "Write on from prompts with a trained language model.",
+    'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
+    (
+      WORKDIR,
+      ("--prompt", dict(action="append", default=[], help="text to go on from; may be given several times")),
+      ("--tokens", dict(type=int, default=200, help="new tokens at most")),
+      ("--samples", dict(type=int, default=1, help="continuations of each prompt")),
+      ("--temperature", dict(type=float, default=1.0, help="0 takes the likeliest token")),
+      ("--top_k", dict(type=int, default=0, help="draw from the k likeliest; 0 for all")),
+      ("--top_p", dict(type=float, default=1.0, help="draw from the smallest set of this mass")),
+      ("--min_p", dict(type=float, default=0.0, help="drop tokens below this share of the likeliest")),
+      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1 makes seen tokens less likely")),
+      ("--stop", dict(action="append", default=[], help="text that ends a continuation; several allowed")),
+      ("--seed", dict(type=int, default=0, help="of the draws")),
+      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+    ),
+  ),
+  prepare=Command(
+    "seqlab.prepare",
+    "Read, tokenize and store the data of a config, or find it stored.",
+    "seqlab prepare --config=experiments/quickstart.py",
+    takes_config=True,
+  ),
+  flops=Command(
+    "seqlab.costs",
+    "Parameters, FLOPs per token and state bytes of a config's model, mixer by mixer.",
+    "seqlab flops --config=experiments/quickstart.py",
+    takes_config=True,
+  ),
+  check=Command(
+    "seqlab.check",
+    "Prove mixers: run the laws on registered ones or on those of a file of yours.",
+    'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
+    (
+      ("--mixer", dict(action="append", default=[], help="spec to check; all registered ones if absent")),
+      ("--plugin", dict(action="append", default=[], metavar="FILE", help="Python file that registers mixers")),
+    ),
+  ),
+)  # fmt: skip
+
+
+class _Parser(argparse.ArgumentParser):
+  def error(self, message: str) -> None:  # one line and exit code 2, like every other mistake
+    raise UserError(f"{message}; see `{self.prog} --help`")
+
+
+def main(argv: list[str] | None = None) -> int:
+  """Runs a command and returns the exit code."""
+  argv = sys.argv[1:] if argv is None else argv
+  logging.basicConfig(format="%(message)s", level=logging.WARNING, stream=sys.stderr)
+  try:
+    if not argv or argv[0] in ("-h", "--help", "help"):
+      print(_overview())
+      return 0
+    if argv[0] == "--version":
+      print(f"seqlab {__version__}")
+      return 0
+    if argv[0] not in COMMANDS:
+      raise UserError(f"unknown command {argv[0]!r}{nearest(argv[0], COMMANDS)}; commands: {', '.join(COMMANDS)}")
+    return _run(argv[0], argv[1:])
+  except UserError as error:
+    print(f"seqlab: {error}", file=sys.stderr)
+    return 2
+  except BrokenPipeError:  # the reader of our output has gone
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 1
+
+
+def _run(name: str, argv: list[str]) -> int:
+  command = COMMANDS[name]
+  parser = _Parser(
+    prog=f"seqlab {name}",
+    description=command.summary,
+    epilog=f"example:\n  {command.example}" + (_keys() if command.takes_config else ""),
+    formatter_class=argparse.RawDescriptionHelpFormatter,
+    allow_abbrev=False,
+  )
+  if command.takes_config:
+    parser.add_argument("--config", default="", metavar="FILE", help=CONFIG_HELP)
+  for flag, options in command.flags:
+    parser.add_argument(flag, **options)
+  known, rest = parser.parse_known_args(argv)
+  overrides = [_override(argument, command, parser) for argument in rest]
+  arguments = vars(known)
+
+  from seqlab import runtime
+
+  runtime.tune_malloc()
+  if command.takes_config:
+    from seqlab import config
+
+    arguments["config"] = config.load(arguments["config"], overrides)
+  runtime.configure()
+  return importlib.import_module(command.module).run(**arguments) or 0
+
+
+def _override(argument: str, command: Command, parser: argparse.ArgumentParser) -> str:
+  if argument.startswith("--config.") and command.takes_config:
+    return argument.removeprefix("--config.")
+  if argument.startswith(("config.", "-config.")):
+    raise UserError(f"{argument}: two dashes are missing; write --{argument.lstrip('-')}")
+  flags = [s for action in parser._actions for s in action.option_strings]
+  raise UserError(f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; see `{parser.prog} --help`")
+
+
+def _overview() -> str:
+  lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+  return (
+    "seqlab: train sequence models in JAX and compare their architectures honestly.\n\n"
+    "commands:\n" + "\n".join(lines) + "\n\nexample:\n  seqlab train --config=experiments/quickstart.py "
+    "--workdir=runs/quickstart\n\nseqlab COMMAND --help shows a command's flags and an example."
+  )
+
+
+def _keys() -> str:
+  lines = [f"  --config.{key}={default!r}\n      {text}" for key, (default, text) in DEFAULTS.items()]
+  return "\n\nkeys of a config, with their defaults:\n" + "\n".join(lines)
+
+
+if __name__ == "__main__":
+  sys.exit(main())

@@ -1,0 +1,108 @@
+"""`seqlab sample`: write on from prompts with a run's model, streaming to the terminal."""
+
+import sys
+
+import jax
+import numpy as np
+
+from seqlab.decode import Decoding, Draw
+from seqlab.errors import UserError
+from seqlab.trained import open_run
+
+
+class Stops:
+  """Text of one continuation that ends before the first of the `stops`; holds back what may become one."""
+
+  def __init__(self, stops: list[str]):
+    self._stops, self._held, self.ended = [s for s in stops if s], "", False
+
+  def push(self, text: str) -> str:
+    """What may be shown now."""
+    if self.ended:
+      return ""
+    text = self._held + text
+    found = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
+    if found:
+      self.ended, self._held = True, ""
+      return text[: min(found)]
+    held = max((n for s in self._stops for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
+    self._held = text[len(text) - held :]
+    return text[: len(text) - held]
+
+  def finish(self) -> str:
+    held, self._held = self._held, ""
+    return "" if self.ended else held
+
+
+def run(
+  workdir: str,
+  prompt: list[str],
+  tokens: int,
+  samples: int,
+  temperature: float,
+  top_k: int,
+  top_p: float,
+  min_p: float,
+  repetition_penalty: float,
+  stop: list[str],
+  seed: int,
+  step: str,
+) -> None:
+  """Prints each continuation after its prompt; a single one is streamed as it is drawn."""
+  _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
+  trained = open_run(workdir, step)
+  config, tokenizer = trained.config, trained.corpus.tokenizer
+  if not config.objective.startswith("language_model"):
+    raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
+  prompts = [text for text in (prompt or [""]) for _ in range(samples)]
+  ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
+  longest = max(map(len, ids)) + tokens
+  if config.model.learned_positions and longest > config.length:
+    raise UserError(
+      f"--tokens={tokens}: prompt and new tokens make {longest}, and the model has learned {config.length} positions"
+    )
+  draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
+  decoding = Decoding(trained.objective.network, draw, eot=tokenizer.eot, ids=tokenizer.vocab)
+  streams = [tokenizer.stream() for _ in prompts]
+  stops = [Stops(stop) for _ in prompts]
+  texts = list(prompts)
+  live = len(prompts) == 1
+
+  def show(row: int, text: str) -> None:
+    texts[row] += text
+    if live:
+      print(text, end="", flush=True)
+
+  if live:
+    print(prompts[0], end="", flush=True)
+  params = jax.device_put(trained.params["model"], jax.devices()[0])  # a few rows have nothing to share out
+  for new in decoding(params, ids, tokens, seed):
+    for row, piece in enumerate(new):
+      show(row, stops[row].push(streams[row].push(piece)))
+    if all(s.ended for s in stops):
+      break
+  for row in range(len(prompts)):
+    show(row, stops[row].push(streams[row].finish()) + stops[row].finish())
+  if live:
+    print()
+  else:
+    for row, text in enumerate(texts):
+      print(f"--- {row + 1} of {len(texts)}\n{text}")
+  sys.stdout.flush()
+
+
+def _check(
+  tokens: int, samples: int, temperature: float, top_k: int, top_p: float, min_p: float, penalty: float
+) -> None:
+  ranges = dict(
+    tokens=(tokens, tokens >= 1, "1 or more"),
+    samples=(samples, samples >= 1, "1 or more"),
+    temperature=(temperature, temperature >= 0, "0 or more"),
+    top_k=(top_k, top_k >= 0, "0 (all) or more"),
+    top_p=(top_p, 0 < top_p <= 1, "over 0 and at most 1"),
+    min_p=(min_p, 0 <= min_p < 1, "at least 0 and under 1"),
+    repetition_penalty=(penalty, penalty > 0, "over 0; 1 for none"),
+  )
+  for flag, (value, fine, wanted) in ranges.items():
+    if not fine:
+      raise UserError(f"--{flag}={value}: {wanted} is wanted")
