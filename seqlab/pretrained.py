@@ -4,6 +4,7 @@ Nothing here writes: a run may go on training while it is read. Paths of paramet
 `source`, the part of the train state they are read from: "params", or where their average is kept.
 """
 
+import contextlib
 import os
 import pathlib
 import re
@@ -22,6 +23,12 @@ def read_metadata(path: str | os.PathLike, which: Which = "latest") -> tuple[int
   """Returns (step, the metadata given to `Checkpoints.save`) without reading any array."""
   folder, body = _open(path, which)
   return int(folder.name), body["metadata"]
+
+
+def has_best(path: str | os.PathLike) -> bool:
+  """Whether "best" names a step: some checkpoint was saved with a finite metric."""
+  root = _root(path)
+  return bool(_best(root, checkpoint.steps(root)))
 
 
 def restore_params(
@@ -93,18 +100,19 @@ def partial_restore(
 
 def _open(path: str | os.PathLike, which: Which) -> tuple[pathlib.Path, dict[str, Any]]:
   """Returns the folder of the step that `which` names and what it says of itself."""
-  root = pathlib.Path(path).absolute()
+  root = _root(path)
   if root.name.isdecimal() and not checkpoint.steps(root) and root.is_dir():
     return root, _read(root)
-  if (root / "checkpoints").is_dir():
-    root = root / "checkpoints"
   found = checkpoint.steps(root)
   if not found:
     raise UserError(f"{root}: no checkpoint here; give the folder of a run that has saved one")
   if which == "latest":
     step = found[-1]
   elif which == "best":
-    step = _best(root, found)
+    best = _best(root, found)
+    if not best:
+      raise UserError(f"{root}: no checkpoint has a finite metric, so none is best; use 'latest'")
+    step = best[0]
   elif str(which).isdecimal():
     step = int(which)
   else:
@@ -117,13 +125,18 @@ def _open(path: str | os.PathLike, which: Which) -> tuple[pathlib.Path, dict[str
 _NAMES = ("latest", "best")
 
 
-def _best(root: pathlib.Path, found: list[int]) -> int:
-  bodies = {step: _read(root / str(step)) for step in found}
-  metric = bodies[found[-1]]["metric"]
-  best = checkpoint.best_steps({s: b["metrics"] for s, b in bodies.items()}, metric, 1)
-  if not best:
-    raise UserError(f"{root}: no checkpoint has a finite {metric!r}, so none is best; use 'latest'")
-  return best[0]
+def _root(path: str | os.PathLike) -> pathlib.Path:
+  root = pathlib.Path(path).absolute()
+  return root / "checkpoints" if (root / "checkpoints").is_dir() else root
+
+
+def _best(root: pathlib.Path, found: list[int]) -> list[int]:
+  bodies = {}
+  for step in found:
+    with contextlib.suppress(stored.Damaged):
+      bodies[step] = stored.read_body(root / str(step))
+  metric = bodies[max(bodies)]["metric"] if bodies else None
+  return checkpoint.best_steps({s: b["metrics"] for s, b in bodies.items()}, metric, 1)
 
 
 def _read(folder: pathlib.Path) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from jax.sharding import PartitionSpec as P
 from seqlab import stored
 from seqlab.checkpoint import Checkpoints
 from seqlab.errors import UserError
-from seqlab.pretrained import partial_restore, read_metadata, restore_params
+from seqlab.pretrained import has_best, partial_restore, read_metadata, restore_params
 
 
 def make_params(value: float, classes: int = 0, vocabulary: int = 6):
@@ -126,6 +126,13 @@ def test_no_finite_metric_has_no_best(tmp_path):
     checkpoints.save(1, {"params": make_params(1)})
   with pytest.raises(UserError, match="none is best"):
     restore_params(tmp_path, make_params(0), "best")
+  assert not has_best(tmp_path) and not has_best(tmp_path / "nowhere")
+
+
+def test_a_damaged_step_is_not_best(run):
+  assert has_best(run)
+  (run / "checkpoints" / "20" / "_CHECKPOINT_METADATA").unlink()
+  assert restore_params(run, make_params(0), "best")[1] == 10
 
 
 def test_partial_restore_takes_what_fits_and_reports_the_rest(run):

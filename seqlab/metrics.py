@@ -1,0 +1,164 @@
+"""Numbers of a run: sums that add up exactly, the file they go to, the clock that measures them.
+
+A metric is a pair (total, weight), so that microbatches, devices and evaluation sets of any size
+add up; a mean is taken once, at the end. `metrics.jsonl` in the run's folder is the source of
+truth, with TensorBoard events beside it. A resumed run continues the file as if it had never stopped.
+"""
+
+import collections
+import contextlib
+import errno
+import json
+import math
+import os
+import pathlib
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from seqlab.errors import UserError
+
+Sums = Mapping[str, tuple[Any, Any]]
+
+FILE = "metrics.jsonl"
+
+
+def add(a: Sums, b: Sums) -> dict[str, tuple[Any, Any]]:
+  """Adds two sums name by name; a name that only one of them has counts as it is."""
+  both = {k: (a[k][0] + b[k][0], a[k][1] + b[k][1]) for k in a if k in b}
+  return {**a, **b, **both}
+
+
+def means(sums: Sums) -> dict[str, float]:
+  """Returns total / weight of each metric; NaN where nothing was weighed."""
+  return {k: float(t) / float(w) if float(w) else math.nan for k, (t, w) in sums.items()}
+
+
+def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
+  """Returns the lines of a run's metrics in order; a last line that a kill tore is left out."""
+  path = pathlib.Path(workdir) / FILE
+  found = []
+  for line in path.read_text().splitlines() if path.exists() else []:
+    try:
+      found.append(json.loads(line))
+    except json.JSONDecodeError:
+      break
+  return found
+
+
+class Writer:
+  """Appends to `workdir/metrics.jsonl` and to TensorBoard events in `workdir/tensorboard`.
+
+  `start` is the number of steps done so far: what an earlier run wrote beyond it is dropped, since
+  those steps are run again. Each line holds `step`, `time` (seconds since 1970) and the numbers as
+  they are; those that are not finite are null, as JSON has no name for them.
+  """
+
+  def __init__(self, workdir: str | os.PathLike, start: int = 0, tensorboard: bool = True):
+    self._path = pathlib.Path(workdir) / FILE
+    self._events: Any = None
+    with self._blaming_the_disk():
+      self._path.parent.mkdir(parents=True, exist_ok=True)
+      kept = [line for line in read(workdir) if line["step"] <= start]
+      rewritten = self._path.with_suffix(".tmp")
+      rewritten.write_text("".join(json.dumps(line) + "\n" for line in kept))
+      os.replace(rewritten, self._path)
+      # Unbuffered: a kill loses no line that was written.
+      self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
+    if tensorboard:
+      from tensorboardX import SummaryWriter
+
+      folder = str(self._path.parent / "tensorboard")
+      # The suffix keeps two runs of one second apart, which would otherwise share a file name.
+      self._events = SummaryWriter(
+        folder, purge_step=start + 1, flush_secs=10, filename_suffix=f".{start}"
+      )
+
+  def write(self, step: int, numbers: Mapping[str, float]) -> None:
+    """Writes the numbers known after `step` steps.
+
+    Raises:
+      UserError: the file cannot be written, say for want of space.
+    """
+    values = {k: float(v) for k, v in numbers.items()}
+    line = {k: v if math.isfinite(v) else None for k, v in values.items()}
+    data = json.dumps({"step": int(step), "time": time.time(), **line}).encode() + b"\n"
+    with self._blaming_the_disk():
+      if self._file.write(data) != len(data):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    if self._events is not None:
+      for name, value in values.items():
+        self._events.add_scalar(name, value, int(step))
+
+  def close(self) -> None:
+    self._file.close()
+    if self._events is not None:
+      self._events.close()
+
+  def __enter__(self) -> "Writer":
+    return self
+
+  def __exit__(self, *_: Any) -> None:
+    self.close()
+
+  @contextlib.contextmanager
+  def _blaming_the_disk(self) -> Iterator[None]:
+    try:
+      yield
+    except OSError as error:
+      raise UserError(f"{self._path}: cannot be written ({error.strerror or error})") from error
+
+
+class Clock:
+  """Speed over the last ticks, and the time to the end.
+
+  `tokens` and `flops` are of one step; `peak` is the FLOP/s of all devices, None where unknown.
+  The first tick starts the clock, so that compiling is not counted; nor is what `paused` encloses.
+  """
+
+  def __init__(
+    self,
+    steps: int,
+    tokens: float,
+    flops: float,
+    peak: float | None = None,
+    window: int = 20,
+    now: Callable[[], float] = time.perf_counter,
+  ):
+    self._steps, self._tokens, self._flops, self._peak = steps, tokens, flops, peak
+    self._now, self._lost = now, 0.0
+    self._ticks: collections.deque[tuple[int, float]] = collections.deque(maxlen=window + 1)
+
+  def tick(self, step: int) -> None:
+    """Notes that `step` steps are done now."""
+    self._ticks.append((step, self._now() - self._lost))
+
+  @contextlib.contextmanager
+  def paused(self) -> Iterator[None]:
+    """Leaves out what happens inside: an evaluation, a wait."""
+    began = self._now()
+    try:
+      yield
+    finally:
+      self._lost += self._now() - began
+
+  def rates(self) -> dict[str, float]:
+    """Returns steps, tokens and FLOP per second, MFU where the peak is known, seconds to the end.
+
+    Empty until two ticks are there to measure between.
+    """
+    if len(self._ticks) < 2:
+      return {}
+    (first, began), (last, ended) = self._ticks[0], self._ticks[-1]
+    if ended <= began or last <= first:
+      return {}
+    speed = (last - first) / (ended - began)
+    rates = {
+      "steps_per_second": speed,
+      "tokens_per_second": speed * self._tokens,
+      "flops_per_second": speed * self._flops,
+      "eta_seconds": max(self._steps - last, 0) / speed,
+    }
+    if self._peak:
+      rates["mfu"] = rates["flops_per_second"] / self._peak
+    return rates
