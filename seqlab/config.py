@@ -87,7 +87,7 @@ def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
   """
   values = {key: default for key, (default, _) in DEFAULTS.items()}
   if file:
-    for key, value in _flatten(_get_config(file)):
+    for key, value in flat(_get_config(file)):
       _set(values, key, value, file)
   for override in overrides:
     key, equals, text = override.partition("=")
@@ -99,7 +99,7 @@ def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
 
 def save(config: ConfigDict, path: pathlib.Path) -> None:
   """Writes the resolved config as JSON."""
-  path.write_text(json.dumps(dict(_flatten(config)), indent=2, ensure_ascii=False) + "\n")
+  path.write_text(json.dumps(dict(flat(config)), indent=2, ensure_ascii=False) + "\n")
 
 
 def read(path: pathlib.Path) -> ConfigDict:
@@ -112,7 +112,7 @@ def read(path: pathlib.Path) -> ConfigDict:
 
 def difference(old: ConfigDict, new: ConfigDict) -> list[str]:
   """The keys that decide a run's numbers and differ, each as `key: OLD, now NEW`."""
-  before, after = dict(_flatten(old)), dict(_flatten(new))
+  before, after = dict(flat(old)), dict(flat(new))
   return [
     f"{key}: {before[key]!r}, now {after[key]!r}"
     for key in after
@@ -145,11 +145,12 @@ def _nearby(path: str) -> str:
   return nearest(path, [str(p) for p in folder.glob("*.py")]) if folder.is_dir() else ""
 
 
-def _flatten(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+def flat(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
+  """The keys of a config, dotted, with their values."""
   for key in tree:  # not items(): that would resolve references to copies
     value = tree[key]
     if isinstance(value, Mapping | ConfigDict):
-      yield from _flatten(value, f"{prefix}{key}.")
+      yield from flat(value, f"{prefix}{key}.")
     else:
       yield f"{prefix}{key}", value
 

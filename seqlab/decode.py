@@ -8,7 +8,6 @@ draws depend on its own key alone, not on the rows beside it.
 import dataclasses
 import functools
 from collections.abc import Iterator
-from typing import Any
 
 import jax
 import jax.numpy as jnp

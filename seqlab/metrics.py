@@ -2,7 +2,7 @@
 
 A metric is a pair (total, weight), so that microbatches, devices and evaluation sets of any size
 add up; a mean is taken once, at the end. `metrics.jsonl` in the run's folder is the source of
-truth, with TensorBoard events beside it. A resumed run continues the file as if it had never stopped.
+truth, with TensorBoard events beside it. A resumed run goes on as if it had never stopped.
 """
 
 import collections

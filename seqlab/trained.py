@@ -8,7 +8,8 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, build, config as configs, pretrained
+from seqlab import axes, build, pretrained
+from seqlab import config as configs
 from seqlab.data.corpus import Corpus
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
@@ -39,8 +40,13 @@ def read_config(workdir: str) -> ConfigDict:
   return configs.read(path)
 
 
+def source_of(config: ConfigDict) -> str:
+  """Where a run's state keeps the parameters to use: their average where it has one."""
+  return "extra/ema" if config.ema else "params"
+
+
 def open_run(workdir: str, which: str = "best") -> Trained:
-  """Config, data and parameters of a run; "best" falls back on the latest where no best was recorded.
+  """Config, data and parameters of a run, at a step, its latest or its best.
 
   Raises:
     UserError: no run, no checkpoint, or one that does not fit its config.
@@ -56,8 +62,5 @@ def open_run(workdir: str, which: str = "best") -> Trained:
     shapes = jax.tree.map(
       lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, axes.sharding(shapes, mesh)
     )
-    source = "extra/ema" if config.ema else "params"
-    if which == "best" and not pretrained.has_best(workdir):
-      which = "latest"
-    params, step, _ = pretrained.restore_params(workdir, shapes, which, source)
+    params, step, _ = pretrained.restore_params(workdir, shapes, which, source_of(config))
   return Trained(config, corpus, objective, params, step, mesh)

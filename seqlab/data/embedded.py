@@ -7,6 +7,7 @@ loss is fixed.
 """
 
 import hashlib
+import os
 import pathlib
 import sysconfig
 from collections.abc import Iterator
@@ -25,13 +26,15 @@ def library_files(megabytes: float | None = None) -> Iterator[tuple[str, str]]:
   versions.
   """
   root = pathlib.Path(sysconfig.get_paths()["stdlib"])
-  names = [p.relative_to(root) for p in root.rglob("*.py")]
-  kept = sorted(
-    (name.as_posix() for name in names if not _LEFT_OUT.intersection(name.parts[:-1])),
-    key=lambda name: hashlib.sha256(f"order {name}".encode()).digest(),  # not the split's hash
-  )
+  names = []
+  for folder, inner, files in os.walk(root):
+    inner[:] = [name for name in inner if name not in _LEFT_OUT]
+    below = pathlib.Path(folder).relative_to(root)
+    names += [(below / name).as_posix() for name in files if name.endswith(".py")]
+  # Another hash than the split's: else the first files would all be for validation.
+  names.sort(key=lambda name: hashlib.sha256(f"order {name}".encode()).digest())
   left = float("inf") if megabytes is None else megabytes * 1e6
-  for name in kept:
+  for name in names:
     raw = (root / name).read_bytes()
     if left <= 0:
       return

@@ -95,10 +95,14 @@ class WindowStream:
 
 def train_bpe(texts: Iterable[str], vocab: int) -> Subwords:
   """A byte-level BPE of at most `vocab` ids, the same for the same texts."""
-  from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+  from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
   made = Tokenizer(models.BPE())
-  made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+  # Training is quadratic in a word's length; DNA or base64 is one word, so words end at 128 bytes.
+  short = pre_tokenizers.Split(Regex(".{1,128}"), "isolated")
+  made.pre_tokenizer = pre_tokenizers.Sequence(
+    [pre_tokenizers.ByteLevel(add_prefix_space=False), short]
+  )
   made.decoder = decoders.ByteLevel()
   trainer = trainers.BpeTrainer(
     vocab_size=vocab,

@@ -18,7 +18,7 @@ class Network:
     """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack are scaled by
     1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with depth."""
     params = self.module.init({"params": key}, *inputs)["params"]
-    depth = getattr(self.module, "depth", None) or getattr(self.module, "decoder").depth
+    depth = getattr(self.module, "depth", None) or self.module.decoder.depth
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
       name = path_of(path)

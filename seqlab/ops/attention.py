@@ -8,8 +8,11 @@ Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:
 2.
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.dense import product
@@ -98,24 +101,62 @@ def _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
 
 
 def _attention_xla(
-  q, k, v, *, segment_BT, segment_BS, time_T, time_S, window, softcap, slopes_H, scale
+  q_BTHK, k_BSHK, v_BSHK, *, segment_BT, segment_BS, time_T, time_S, window, softcap, slopes_H, scale
 ):
-  batch, length, heads, width = q.shape
-  kv_heads = k.shape[2]
-  dtype = wide(q.dtype)
-  # J key-value heads, each read by G query heads; the matmuls run over [B, J] batches.
-  q_BJGTK = jnp.transpose(
-    q.reshape(batch, length, kv_heads, heads // kv_heads, width), (0, 2, 3, 1, 4)
-  )
-  k_BJSK, v_BJSK = (jnp.swapaxes(x, 1, 2) for x in (k, v))
-  q_BJGTK = q_BJGTK * jnp.asarray(width**-0.5 if scale is None else scale, q.dtype)
-  s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1))
-  if softcap is not None:
-    s = softcap * jnp.tanh(s / softcap)
-  if slopes_H is not None:
-    gap_TS = (time_T[:, None] - time_S[None, :]).astype(dtype)
-    s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(dtype) * gap_TS
+  """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
+  batch, length, heads, width = q_BTHK.shape
+  kv_heads = k_BSHK.shape[2]
+  q_BJGTK = q_BTHK.reshape(batch, length, kv_heads, heads // kv_heads, width)
+  q_BJGTK = jnp.transpose(q_BJGTK, (0, 2, 3, 1, 4))
+  k_BJSK, v_BJSK = (jnp.swapaxes(x, 1, 2) for x in (k_BSHK, v_BSHK))
+  scale = width**-0.5 if scale is None else scale
   mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
-  p = jax.nn.softmax(s, -1, where=mask).astype(q.dtype)
-  y_BJGTK = product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(q.dtype)
-  return jnp.transpose(y_BJGTK, (0, 3, 1, 2, 4)).reshape(q.shape)
+  if softcap is None and slopes_H is None:
+    y_BJGTK = _plain(q_BJGTK, k_BJSK, v_BJSK, mask, scale)
+  else:
+    s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1)) * scale
+    if softcap is not None:
+      s = softcap * jnp.tanh(s / softcap)
+    if slopes_H is not None:
+      gap_TS = (time_T[:, None] - time_S[None, :]).astype(s.dtype)
+      s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(s.dtype) * gap_TS
+    p = jax.nn.softmax(s, -1, where=mask).astype(q_BTHK.dtype)
+    y_BJGTK = product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BTHK.dtype)
+  return jnp.transpose(y_BJGTK, (0, 3, 1, 2, 4)).reshape(q_BTHK.shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
+def _plain(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
+  """softmax(q k^T * scale) v, its backward from the saved exponentials and the output."""
+  return _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale)[0]
+
+
+def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
+  dtype = q_BJGTK.dtype
+  # Every barrier here ends a pass over the scores: XLA:CPU would make the exponentials, or the
+  # transposed operands, once for each of their readers.
+  q_BJGTK, k_BJSK, v_BJSK = lax.optimization_barrier((q_BJGTK, k_BJSK, v_BJSK))
+  s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1))
+  top = jnp.max(s, -1, keepdims=True, where=mask, initial=jnp.finfo(s.dtype).min)
+  p = jnp.where(mask, jnp.exp((s - top) * scale), 0).astype(dtype)
+  p = lax.optimization_barrier(p)
+  total = jnp.sum(p, -1, keepdims=True, dtype=wide(dtype))
+  rate = lax.optimization_barrier(1 / jnp.maximum(total, jnp.finfo(total.dtype).tiny))
+  y = (product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)) * rate).astype(dtype)
+  return y, (q_BJGTK, k_BJSK, v_BJSK, p, rate, y)
+
+
+def _plain_backward(scale, saved, dy):
+  q_BJGTK, k_BJSK, v_BJSK, p, rate, y = saved
+  dy = dy * rate
+  inner = jnp.sum(dy * y, -1, keepdims=True)
+  dy, inner = lax.optimization_barrier((dy.astype(p.dtype), inner))
+  dp = product(dy, v_BJSK, (4,), (3,), (0, 1), (0, 1))
+  ds = lax.optimization_barrier((p * (dp - inner) * scale).astype(p.dtype))
+  dq = product(ds, k_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(p.dtype)
+  dk = product(ds, q_BJGTK, (2, 3), (2, 3), (0, 1), (0, 1)).astype(p.dtype)
+  dv = product(p, dy, (2, 3), (2, 3), (0, 1), (0, 1)).astype(p.dtype)
+  return dq, dk, dv, None
+
+
+_plain.defvjp(_plain_forward, _plain_backward)

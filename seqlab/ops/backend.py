@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 _forced: contextvars.ContextVar[str | None] = contextvars.ContextVar("backend", default=None)
 
@@ -43,3 +44,19 @@ def reference_forms() -> contextlib.AbstractContextManager[None]:
 def wide(dtype) -> jnp.dtype:
   """The dtype in which values of `dtype` are accumulated: float32 at least."""
   return jnp.promote_types(dtype, jnp.float32)
+
+
+@jax.custom_vjp
+def materialised(x):
+  """Returns x, and on a CPU makes XLA write x, and the gradient that comes back, to memory once.
+
+  XLA:CPU would rather compute an element-wise chain again for each of its readers; around the
+  residual stream of a deep network it ends up computing all layers' sums again for each layer.
+  """
+  return lax.optimization_barrier(x) if backend() == "cpu" else x
+
+
+materialised.defvjp(
+  lambda x: (materialised(x), None),
+  lambda _, dx: (lax.optimization_barrier(dx) if backend() == "cpu" else dx,),
+)

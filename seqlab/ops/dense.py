@@ -6,6 +6,7 @@ sharded.
 """
 
 import functools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -48,20 +49,25 @@ def _dense_cpu(x, w, contract):
 
 
 def _dense_forward(x, w, contract):
+  # XLA:CPU would otherwise make x again inside the strided copy that feeds the weight gradient.
+  x = lax.optimization_barrier(x)
   return _dense_cpu(x, w, contract), (x, w)
 
 
 def _dense_backward(contract, saved, dy):
   x, w = saved
-  # XLA:CPU would fuse whatever made dy (or x) into the transposed copy that feeds the weight
-  # gradient and read it with a stride, off the fast matmul path; the barrier makes it materialise
-  # both first.
-  x, dy = lax.optimization_barrier((x, dy))
-  rows = x.ndim - contract
-  outs = w.ndim - contract
-  dx = product(dy, w, range(dy.ndim - outs, dy.ndim), range(contract, w.ndim))
-  dw = product(x, dy, range(rows), range(rows))
-  return dx.astype(x.dtype), dw.astype(w.dtype)
+  dy = lax.optimization_barrier(dy)
+  rows = range(x.ndim - contract)
+  outs = range(contract, w.ndim)
+  dx = product(dy, w, range(len(rows), dy.ndim), outs).astype(x.dtype)
+  # One operand of the weight gradient must be transposed: the narrower one.
+  if math.prod(w.shape[:contract]) <= math.prod(w.shape[contract:]):
+    dw = product(x, dy, rows, rows)
+  else:
+    # Without the barrier XLA folds the transpose back into the product, which leaves the fast path.
+    dw = lax.optimization_barrier(product(dy, x, rows, rows))
+    dw = jnp.transpose(dw, (*range(len(outs), w.ndim), *range(len(outs))))
+  return dx, dw.astype(w.dtype)
 
 
 _dense_cpu.defvjp(_dense_forward, _dense_backward)

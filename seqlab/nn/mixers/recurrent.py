@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 
 from seqlab import axes
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import weight
 from seqlab.ops.dense import dense
 
 

@@ -1,0 +1,84 @@
+"""The folder of a run: whose it is, and what its card says.
+
+    config.json      the resolved config           metrics.jsonl   every number, the source of truth
+    card.md          the run in a page             tensorboard/    the same for TensorBoard
+    checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
+"""
+
+import pathlib
+import shlex
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from seqlab import card, runtime
+from seqlab import config as configs
+from seqlab.data.corpus import Corpus
+from seqlab.data.tokenizers import save_tokenizer
+from seqlab.errors import UserError
+
+
+def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
+  """Makes the run's folder, or checks that the run in it has this config.
+
+  Raises:
+    UserError: the folder holds a run of another config (the keys that differ), or cannot be written.
+  """
+  folder = pathlib.Path(workdir)
+  path = folder / "config.json"
+  if path.is_file():
+    if differs := configs.difference(configs.read(path), config):
+      raise UserError(
+        f"--workdir={workdir} holds a run of another config ({'; '.join(differs[:5])}); "
+        f"give another folder, or the config it began with"
+      )
+  try:
+    folder.mkdir(parents=True, exist_ok=True)
+    configs.save(config, path)
+  except OSError as error:
+    raise UserError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
+  return folder
+
+
+def write_card(
+  folder: pathlib.Path,
+  config: ConfigDict,
+  corpus: Corpus,
+  mesh: Mesh,
+  numbers: Mapping[str, Any],
+  results: Mapping[str, float] | None = None,
+) -> None:
+  """Writes the run's card and its tokenizer; `numbers` are of the model, `results` those of the validation set."""
+  save_tokenizer(corpus.tokenizer, folder / "tokenizer")
+  corpora = {
+    store.meta["source"]: dict(
+      sha256=store.meta["source_sha256"],
+      tokenizer=store.meta["tokenizer"],
+      vocabulary=store.meta["vocab"],
+      **{split: dict(corpus.size(split)) for split in ("train", "valid")},
+    )
+    for store in corpus.stores
+  }
+  sections = {
+    "Command": f"`{shlex.join(['seqlab', *sys.argv[1:]])}`",
+    "Results": dict(results) if results else None,
+    "Model": dict(numbers),
+    "Corpus": corpora,
+    "Machine": {**runtime.describe(), "mesh": {a: n for a, n in mesh.shape.items() if n > 1} or "one device"},
+    "Config": dict(configs.flat(config)),
+  }
+  card.write(folder, sections)
+
+
+def describe(config: ConfigDict, corpus: Corpus, mesh: Mesh, parameters: int, steps_per_epoch: int) -> str:
+  """What is about to run, in two lines."""
+  where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
+  return (
+    f"model: {config.model.mixer}, width {config.model.width}, depth {config.model.depth}, "
+    f"{parameters:,} parameters on {where}\n"
+    f"data: {corpus.size('train')['tokens']:,} tokens, vocabulary {corpus.vocab:,}, "
+    f"{steps_per_epoch:,} steps an epoch"
+  )

@@ -1,0 +1,54 @@
+"""Metrics on their way from the device to the file and the screen, read one dispatch late so that nothing waits."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from seqlab.metrics import Clock, Writer
+from seqlab.progress import Progress
+
+
+class Diverged(Exception):
+  """A loss or gradient that is not finite, with the step it was seen at."""
+
+
+class Log:
+  """Metrics of dispatches on the device until they are read, always one dispatch late."""
+
+  def __init__(self, writer: Writer, progress: Progress, clock: Clock, schedule: Any, stop_nonfinite: bool):
+    self._writer, self._progress, self._clock = writer, progress, clock
+    self._schedule, self._stop = schedule, stop_nonfinite
+    self._waiting: list[tuple[int, Any]] = []
+    self._valid: dict[str, float] = {}
+
+  def dispatched(self, step: int, metrics: Any, write: bool) -> None:
+    """Notes a dispatch; where a line is due, writes what was dispatched before it."""
+    if write and self._waiting:
+      self._write()
+    self._waiting.append((step, metrics))
+
+  def flush(self) -> None:
+    """Reads everything, which waits for the device."""
+    if self._waiting:
+      self._write()
+
+  def evaluated(self, step: int, numbers: dict[str, float]) -> None:
+    self._valid = numbers
+    self._writer.write(step, {f"valid/{k}": v for k, v in numbers.items()})
+    self._progress.evaluated(step, numbers)
+
+  def _write(self) -> None:
+    last = self._waiting[-1][0]
+    read = jax.device_get([metrics for _, metrics in self._waiting])
+    self._waiting = []
+    sums = {name: (np.concatenate([m[name][0] for m in read]), np.concatenate([m[name][1] for m in read])) for name in read[0]}
+    bad = ~np.isfinite(sums["loss"][0]) | ~np.isfinite(sums["grad_norm"][0])
+    if self._stop and bad.any():
+      at = last - len(bad) + int(np.argmax(bad)) + 1
+      raise Diverged(f"step {at}: loss {sums['loss'][0][np.argmax(bad)]}, gradient norm {sums['grad_norm'][0][np.argmax(bad)]}")
+    numbers = {name: float(t.sum() / max(w.sum(), 1e-9)) for name, (t, w) in sums.items()}
+    self._clock.tick(last)
+    numbers |= {"lr": float(self._schedule(last - 1)), **self._clock.rates()}
+    self._writer.write(last, numbers)
+    self._progress.update(last, numbers)
