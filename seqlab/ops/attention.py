@@ -12,10 +12,14 @@ import functools
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.dense import product
+
+# On a CPU queries go in blocks of at least this many, and in at most this many blocks.
+_BLOCK, _BLOCKS = 64, 8
 
 
 def visible(segment_BT, segment_BS, time_T, time_S, window=None):
@@ -74,9 +78,9 @@ def attention(
   float32 at least.
 
   k and v may have fewer heads: query head h reads head h // (H / Hkv). segment_BT, segment_BS: int
-  [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows. slopes_H:
-  ALiBi, bias -slope * (time difference). softcap: scores become cap * tanh(score / cap). scale:
-  K^-0.5 where None.
+  [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows (numpy
+  arrays, where they are known, let the op skip what they rule out). slopes_H: ALiBi, bias -slope *
+  (time difference). softcap: scores become cap * tanh(score / cap). scale: K^-0.5 where None.
   """
   where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
   form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale)
@@ -85,8 +89,10 @@ def attention(
     return attention_naive(q_BTHK, k_BSHK, v_BSHK, **where, **form)
   if place == "gpu" and _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
     mask = visible(**where, window=window)[:, None]
+    known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
+    causal = known and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
     return jax.nn.dot_product_attention(
-      q_BTHK, k_BSHK, v_BSHK, mask=mask, scale=scale, implementation="cudnn"
+      q_BTHK, k_BSHK, v_BSHK, mask=mask, scale=scale, is_causal=causal, implementation="cudnn"
     )
   return _attention_xla(q_BTHK, k_BSHK, v_BSHK, **where, **form)
 
@@ -101,7 +107,18 @@ def _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
 
 
 def _attention_xla(
-  q_BTHK, k_BSHK, v_BSHK, *, segment_BT, segment_BS, time_T, time_S, window, softcap, slopes_H, scale
+  q_BTHK,
+  k_BSHK,
+  v_BSHK,
+  *,
+  segment_BT,
+  segment_BS,
+  time_T,
+  time_S,
+  window,
+  softcap,
+  slopes_H,
+  scale,
 ):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
   batch, length, heads, width = q_BTHK.shape
@@ -112,7 +129,11 @@ def _attention_xla(
   scale = width**-0.5 if scale is None else scale
   mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
   if softcap is None and slopes_H is None:
-    y_BJGTK = _plain(q_BJGTK, k_BJSK, v_BJSK, mask, scale)
+    parts = []
+    for rows, keys in _blocks(time_T, time_S, window):
+      k, v = k_BJSK[:, :, keys], v_BJSK[:, :, keys]
+      parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, mask[..., rows, keys], float(scale)))
+    y_BJGTK = jnp.concatenate(parts, 3)
   else:
     s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1)) * scale
     if softcap is not None:
@@ -123,6 +144,24 @@ def _attention_xla(
     p = jax.nn.softmax(s, -1, where=mask).astype(q_BTHK.dtype)
     y_BJGTK = product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BTHK.dtype)
   return jnp.transpose(y_BJGTK, (0, 3, 1, 2, 4)).reshape(q_BTHK.shape)
+
+
+def _blocks(time_T, time_S, window):
+  """Slices (queries, keys) that hold every visible pair: where the times are known when traced
+  (numpy arrays, in order), the keys after a block of queries, or a window before it, are skipped.
+  """
+  length = len(time_T)
+  known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
+  if not known or length < 2 * _BLOCK or np.any(np.diff(time_S) < 0):
+    return [(slice(None), slice(None))]
+  size = max(_BLOCK, -(-length // _BLOCKS))
+  blocks = []
+  for start in range(0, length, size):
+    times = time_T[start : start + size]
+    first = 0 if window is None else np.searchsorted(time_S, times.min() - window, "right")
+    last = np.searchsorted(time_S, times.max(), "right")
+    blocks.append((slice(start, start + size), slice(int(first), int(last))))
+  return blocks
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
