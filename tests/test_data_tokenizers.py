@@ -99,6 +99,8 @@ def test_training_is_deterministic_and_bounded():
   assert first.description() == plan.make([lambda: TEXTS * 50]).description()
   assert first.description() == plan.make([lambda: [*TEXTS, "never read" * 50]]).description()
   assert first.vocab <= 280
+  cut = plan.make([lambda: ["ab" * 150 + "xyz" * 500]])  # one document longer than the limit
+  assert cut.description() == plan.make([lambda: ["ab" * 150]]).description()
 
 
 def test_decoding_a_saved_bpe_needs_no_tokenizers(tmp_path):
@@ -112,6 +114,31 @@ def test_decoding_a_saved_bpe_needs_no_tokenizers(tmp_path):
   )
   out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
   assert json.loads(out.stdout) == [TEXTS[1], []]
+
+
+def test_a_huge_text_is_encoded_in_pieces_to_the_same_ids(monkeypatch):
+  import seqlab.data.subwords as subwords
+
+  tokenizer = plan_tokenizer("bpe(vocab=400)").make([lambda: TEXTS])
+  text = "".join(TEXTS) * 20 + "to be,  or\n\n   not " * 300
+  whole = tokenizer.encode(text)
+  monkeypatch.setattr(subwords, "_PIECE", 1500)
+  assert len(subwords._pieces(text)) > 5 and "".join(subwords._pieces(text)) == text
+  assert np.array_equal(tokenizer.encode(text), whole)
+  unspaced = "床前明月光" * 1000
+  assert tokenizer.decode(tokenizer.encode(unspaced)) == unspaced
+
+
+def test_no_special_token_of_a_file_comes_from_text(tmp_path):
+  from tokenizers import Tokenizer
+
+  made = Tokenizer.from_str(plan_tokenizer("bpe(vocab=300)").make([lambda: TEXTS]).text)
+  made.add_special_tokens(["<|user|>"])
+  made.save(str(tmp_path / "chat.json"))
+  tokenizer = plan_tokenizer(f"file(path={str(tmp_path / 'chat.json')!r})").make([])
+  text = "a page about <|user|> and <|endoftext|>"
+  assert made.token_to_id("<|user|>") not in tokenizer.encode(text)
+  assert tokenizer.decode(tokenizer.encode(text)) == text
 
 
 def test_a_tokenizer_file_without_a_known_end_is_named(tmp_path):

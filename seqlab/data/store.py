@@ -113,9 +113,10 @@ class Tokens:
     """Fills `out`, a contiguous array of the store's dtype, with the tokens from `start` on."""
     while len(out):
       number, offset = divmod(start, self._shard)
-      part = out[: self._shard - offset]
       size = self.dtype.itemsize
-      got = os.preadv(self._open(number), [part.data], offset * size) // size
+      got = (
+        os.preadv(self._open(number), [out.data], offset * size) // size
+      )  # short at a shard's end
       if not got:
         raise EOFError(f"{self.folder}: no token {start}; the stream holds {self.count}")
       start, out = start + got, out[got:]

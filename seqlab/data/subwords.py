@@ -6,6 +6,7 @@ References: Sennrich et al. 2016 (arXiv:1508.07909) for BPE; Radford et al. 2019
 
 import functools
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -13,6 +14,8 @@ import numpy as np
 
 from seqlab.data.tokenizers import END, PAD, ByteStream, Stream, _pieces_of
 from seqlab.errors import UserError, nearest
+
+_PIECE = 1 << 20  # characters that are encoded at once
 
 
 class Subwords:
@@ -37,8 +40,10 @@ class Subwords:
     return self.encode_batch([text])[0]
 
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-    encoded = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
-    ids = [np.array(e.ids, np.int32) for e in encoded]
+    cut = [_pieces(text) for text in texts]
+    flat = [piece for pieces in cut for piece in pieces]
+    encoded = iter(self._tokenizer.encode_batch_fast(flat, add_special_tokens=False))
+    ids = [np.concatenate([np.array(next(encoded).ids, np.int32) for _ in p]) for p in cut]
     return [self._spelled(text, i) for text, i in zip(texts, ids, strict=True)]
 
   def _spelled(self, text: str, ids: np.ndarray) -> np.ndarray:
@@ -144,6 +149,21 @@ def _entries(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
   else:  # Unigram: a list of (content, score)
     pairs = [(entry[0], i, False) for i, entry in enumerate(vocab)]
   return pairs + [(t["content"], t["id"], t["special"]) for t in data.get("added_tokens", [])]
+
+
+def _pieces(text: str) -> list[str]:
+  """Cuts a huge text, whose encoding in one call would take 100 bytes a token and one thread.
+
+  A cut is made where a run of spaces begins, at which byte-level words end anyway.
+  """
+  pieces, start = [], 0
+  while len(text) - start > _PIECE:
+    end = start + _PIECE
+    space = re.search(r"\s\S", text[end - 1 : end - 1001 : -1])  # read backwards
+    end -= space.end() - 1 if space else 0
+    pieces.append(text[start:end])
+    start = end
+  return [*pieces, text[start:]]
 
 
 def _byte_pieces(data: dict[str, Any], vocab: int) -> list[bytes] | None:
