@@ -84,7 +84,7 @@ def store_root(store: str = "") -> pathlib.Path:
   return pathlib.Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def run(config: Any) -> Corpus:
+def run(config: Any) -> None:
   """The command: prepares `config.data`, checks every file's sha256 and prints what there is."""
   from rich.console import Console
   from rich.markup import escape
@@ -100,7 +100,6 @@ def run(config: Any) -> Corpus:
     for file in store.meta["splits"]["train"]["files"]:
       console.print(f"            {file['sha256']}  ({file['name']})")
     console.print(_example(store), markup=False, highlight=False)
-  return corpus
 
 
 def _members(source: str, valid: str) -> tuple[list[Source], list[Split]]:
