@@ -16,7 +16,7 @@ import os
 import pathlib
 import shutil
 from collections.abc import Callable, Mapping
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import jax
 import numpy as np
@@ -135,7 +135,7 @@ class Checkpoints:
     self.wait()
     for step in sorted(self._metrics, reverse=True):
       try:
-        state, metadata = _together(functools.partial(_read, self.directory / str(step), example))
+        state, metadata = _together(functools.partial(read, self.directory / str(step), example))
         return state, step, metadata
       except Damaged as error:
         self._quarantine(step, error)
@@ -205,11 +205,12 @@ def kept(metrics: Metrics, keep: int, best: int, metric: str | None) -> set[int]
 
 def best_steps(metrics: Metrics, metric: str | None, count: int) -> list[int]:
   """Returns up to `count` steps by ascending `metric`, only those where it is finite."""
-  value = {s: m[metric] for s, m in metrics.items() if metric in m and math.isfinite(m[metric])}
+  numbers = {s: m.get(metric or "", math.nan) for s, m in metrics.items()}
+  value = {s: v for s, v in numbers.items() if math.isfinite(v)}
   return sorted(value, key=lambda s: (value[s], s))[:count]
 
 
-def _read(path: pathlib.Path, example: Any) -> tuple[Any, dict[str, Any]]:
+def read(path: pathlib.Path, example: Any) -> tuple[Any, dict[str, Any]]:
   """Returns (state, metadata) of a step that holds exactly the leaves of `example`."""
   body = stored.read_body(path)
   wanted = leaves.by_path(example)
@@ -223,18 +224,17 @@ T = TypeVar("T")
 
 def _together(attempt: Callable[[], T]) -> T:
   """Runs `attempt` on every process; where one finds damage, all raise, so that all fall back."""
-  result, error = None, None
   try:
-    result = attempt()
+    result, error = attempt(), None
   except Damaged as damage:
-    error = damage
+    result, error = None, damage
   if jax.process_count() > 1:
     good = multihost_utils.process_allgather(np.array(error is None))
-    if not np.all(good) and error is None:
+    if error is None and not np.all(good):
       error = Damaged("another process could not read it")
   if error is not None:
     raise error
-  return result
+  return cast(T, result)
 
 
 def _barrier(name: str) -> None:

@@ -22,8 +22,8 @@ class Progress:
     self._live: RichProgress | None = None
     if self._console.is_terminal:
       columns = (BarColumn(20), TextColumn("{task.description}", markup=False))
-      self._live = RichProgress(*columns, console=self._console)
-      self._task = self._live.add_task(f"step {start}/{steps}", total=steps, completed=start)
+      live = self._live = RichProgress(*columns, console=self._console)
+      self._task = live.add_task(f"step {start}/{steps}", total=steps, completed=start)
 
   def update(self, step: int, numbers: Mapping[str, float]) -> None:
     """Shows the numbers of training after `step` steps."""

@@ -56,7 +56,7 @@ def write(path: pathlib.Path, state: Any, about: Mapping[str, Any]) -> ocp.Async
   body = {"format": _FORMAT, "leaves": {p: leaves.looks(x) for p, x in arrays.items()}, **about}
   # The checksums travel as an array of the tree: dispatched now, fetched and written with the rest.
   tree = {"state": leaves.nest(stored), "checksums": leaves.checksums(stored)}
-  return ocp.save_async(path, tree, custom_metadata=_seal(body))
+  return ocp.save_async(str(path), tree, custom_metadata=_seal(body))
 
 
 def list_files(path: pathlib.Path) -> None:
@@ -84,7 +84,7 @@ def read_body(path: pathlib.Path) -> dict[str, Any]:
     UserError: it is good, but not ours to read.
   """
   _attempt(path, lambda: _check_files(path))
-  sealed = _attempt(path, lambda: ocp.metadata(path).custom_metadata)
+  sealed = _attempt(path, lambda: ocp.metadata(str(path)).custom_metadata)
   if not isinstance(sealed, dict) or sealed.keys() != {"body", "crc"}:
     raise Damaged("seqlab did not write it, or not to the end")
   body, crc = sealed["body"], sealed["crc"]
@@ -116,7 +116,7 @@ def load(
     "state": leaves.nest({p: chosen.get(p, ocp.PLACEHOLDER) for p in stored}),
     "checksums": np.empty(len(stored), np.uint32),
   }
-  got = _attempt(path, lambda: ocp.load(path, tree))
+  got = _attempt(path, lambda: ocp.load(str(path), tree))
   loaded = {p: x for p, x in leaves.by_path(got["state"]).items() if p in chosen}
   said = dict(zip(stored, np.asarray(got["checksums"]), strict=True))
   found = dict(zip(sorted(loaded), np.asarray(leaves.checksums(loaded)), strict=True))
