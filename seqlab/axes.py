@@ -105,7 +105,8 @@ def partition(axes: str, shape: tuple[int, ...], mesh: Mesh, name: str = "") -> 
   """The PartitionSpec of an array with these letters and shape.
 
   Left to right, a letter takes the mesh axes that the table gives it and that no letter before it has
-  taken. Where a size does not divide, that axis stays whole, with one warning that names it.
+  taken. Where a size does not divide, that axis stays whole, with one warning that names it; an axis
+  of size 1 (one row, one token) says nothing, as there is nothing to share out.
   """
   spent: set[str] = set()
   spec: list[Any] = []
@@ -115,7 +116,8 @@ def partition(axes: str, shape: tuple[int, ...], mesh: Mesh, name: str = "") -> 
     wanted = tuple(a for a in wanted if a not in spent and mesh.shape.get(a, 1) > 1)
     ways = math.prod(mesh.shape[a] for a in wanted)
     if wanted and size % ways:
-      _warn_once(name or axes, letter, size, wanted, ways)
+      if size > 1:
+        _warn_once(name or axes, letter, size, wanted, ways)
       wanted = ()
     spent.update(wanted)
     spec.append(wanted[0] if len(wanted) == 1 else wanted or None)

@@ -153,6 +153,11 @@ def test_what_does_not_divide_stays_whole_with_one_warning_that_names_it(caplog)
   assert len(caplog.records) == 2
 
 
+def test_an_axis_of_size_one_stays_whole_without_a_word(caplog):
+  assert axes.partition("BTD", (1, 1, 16), mesh_of(data=2, fsdp=4)) == P(None, None, "fsdp")
+  assert not caplog.records
+
+
 def test_a_letter_that_stays_whole_leaves_the_mesh_axis_to_the_next():
   assert axes.partition("FF", (6, 16), mesh_of(data=2, tensor=4)) == P(None, "tensor")
 
