@@ -1,0 +1,118 @@
+"""`seqlab flops`: parameters, FLOPs a token and state bytes of a config's model, mixer by mixer.
+
+Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes. Nothing is run.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from ml_collections import ConfigDict
+
+from seqlab import build, flops
+from seqlab.leaves import by_path
+from seqlab.nn.mixers import MIXERS, Mixer
+from seqlab.ops.backend import reference_forms
+from seqlab.spec import make, parse
+
+
+def mixer_costs(mixer: Mixer, width: int, length: int, dtype: str = "float32") -> dict[str, float]:
+  """Costs of one mixer on one sequence of `length` tokens.
+
+  Returns parameters; forward FLOPs a token in products and element-wise, when the whole sequence is
+  there; the same of one more token after it; and the bytes of state that one sequence holds then.
+  """
+  x_BTD = jax.ShapeDtypeStruct((1, length, width), jnp.dtype(dtype))
+  pos_BT = jax.ShapeDtypeStruct((1, length), jnp.int32)
+  state = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
+  with reference_forms():
+    params = jax.eval_shape(lambda: mixer.init(jax.random.key(0), *_zeros(x_BTD, pos_BT)))
+    whole = flops.count(lambda p, x, pos: mixer.apply(p, x, pos), params, x_BTD, pos_BT)
+    one = (_first(x_BTD), _first(pos_BT), state)
+    decode = flops.count(lambda p, *inputs: mixer.apply(p, *inputs), params, *one)
+  return dict(
+    parameters=_size(params),
+    products=whole.products / length,
+    elementwise=whole.elementwise / length,
+    decode=decode.products + decode.elementwise,
+    state_bytes=sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(state)),
+  )
+
+
+def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
+  """Parameters of the whole network, those without the embedding, and its training FLOPs a token.
+
+  Training is counted as three forward passes, a backward pass having two products for each.
+  """
+  network = build.make_network(config, vocab)
+  tokens_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
+
+  def forward(params: Any, tokens_BT: jax.Array, pos_BT: jax.Array) -> jax.Array:
+    x_BTD, _ = network(params, tokens_BT, pos_BT, None)
+    return network(params, x_BTD, method="logits")
+
+  with reference_forms():
+    params = jax.eval_shape(lambda: network.init(jax.random.key(0), *_zeros(tokens_BT, tokens_BT)))
+    counted = flops.count(forward, params, tokens_BT, tokens_BT)
+  tables = sum(math.prod(x.shape) for path, x in by_path(params).items() if path.endswith(("embed_VD", "position_SD")))
+  return dict(
+    parameters=_size(params),
+    without_tables=_size(params) - tables,
+    forward=counted.products / config.length,
+    train=3 * counted.products / config.length,
+  )
+
+
+def run(config: ConfigDict) -> None:
+  """Prints a line for each mixer of the pattern and the sums of the model; prepares no data."""
+  from rich.console import Console
+  from rich.table import Table
+
+  build.check(config)
+  build.load_plugins(config.plugins)
+  vocab = config.model.vocab or _vocabulary(config)
+  console = Console()
+  calls = parse(config.model.mixer, "config.model.mixer")
+  table = Table(title=f"mixers at width {config.model.width}, length {config.length}", title_justify="left")
+  for column in ("mixer", "blocks", "parameters", "FLOPs/token", "element-wise", "decode FLOPs", "state bytes"):
+    table.add_column(column, justify="left" if column == "mixer" else "right")
+  for number, call in enumerate(calls):
+    mixer = make(call, MIXERS, "config.model.mixer")
+    costs = mixer_costs(mixer, config.model.width, config.length, config.model.dtype)
+    blocks = len(range(number, config.model.depth, len(calls)))
+    table.add_row(str(call), str(blocks), *(f"{value:,.0f}" for value in costs.values()))
+  console.print(table)
+  for name, value in model_costs(config, vocab).items():
+    console.print(f"{LABELS[name]:<44}{value:>18,.0f}", highlight=False)
+  console.print("FLOPs are of products (2 a multiply-add), exact from the jaxpr; scores that a mask hides count.")
+
+
+LABELS: Mapping[str, str] = dict(
+  parameters="parameters",
+  without_tables="  without embedding and position tables",
+  forward="forward FLOPs a token",
+  train="training FLOPs a token (3 x forward)",
+)
+
+
+def _vocabulary(config: ConfigDict) -> int:
+  """The tokenizer's ids, which preparing the data tells."""
+  from seqlab.prepare import prepare
+
+  data = config.data
+  return prepare(data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None).vocab
+
+
+def _zeros(*shapes: jax.ShapeDtypeStruct) -> tuple[jax.Array, ...]:
+  return tuple(jnp.zeros(s.shape, s.dtype) for s in shapes)
+
+
+def _first(x: jax.ShapeDtypeStruct) -> jax.ShapeDtypeStruct:
+  """One time step of an input of the whole sequence."""
+  return jax.ShapeDtypeStruct((x.shape[0], 1, *x.shape[2:]), x.dtype)
+
+
+def _size(tree: Any) -> int:
+  return sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(tree))
