@@ -180,7 +180,7 @@ def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
   p = jnp.where(mask, jnp.exp((s - top) * scale), 0).astype(dtype)
   p = lax.optimization_barrier(p)
   total = jnp.sum(p, -1, keepdims=True, dtype=wide(dtype))
-  rate = lax.optimization_barrier(1 / jnp.maximum(total, jnp.finfo(total.dtype).tiny))
+  rate = lax.optimization_barrier(jnp.where(total > 0, 1 / total, 0))
   y = (product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)) * rate).astype(dtype)
   return y, (q_BJGTK, k_BJSK, v_BJSK, p, rate, y)
 

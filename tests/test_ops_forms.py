@@ -1,0 +1,345 @@
+"""Law: each fast form of an op equals its naive form, in values and in every gradient.
+
+A new op, or a new case of one, is a line of CASES: a function, and what makes its arguments. It is
+traced once as it is and once inside `reference_forms()`. Float arguments are differentiated, the
+others are not.
+"""
+
+import functools
+import zlib
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from seqlab.ops.activations import gelu
+from seqlab.ops.attention import attention
+from seqlab.ops.backend import forced_backend, materialised, reference_forms
+from seqlab.ops.cross_entropy import chunked_cross_entropy
+from seqlab.ops.dense import dense
+from seqlab.ops.gru import gru
+from seqlab.ops.linear_recurrence import linear_recurrence
+from seqlab.ops.lstm import lstm
+from seqlab.ops.norm import layer_norm, rms_norm
+from seqlab.ops.rnn import rnn
+from seqlab.ops.rope import rope, rope_naive
+
+
+class Draw:
+  """Random arguments of one float dtype."""
+
+  def __init__(self, name, dtype):
+    self.random, self.dtype = np.random.default_rng(zlib.crc32(name.encode())), dtype
+
+  def normal(self, *shape):
+    return jnp.asarray(self.random.normal(size=shape), self.dtype)
+
+  def gates(self, *shape):
+    return jax.nn.sigmoid(self.normal(*shape))
+
+  def integers(self, most, *shape):
+    return jnp.asarray(self.random.integers(0, most, shape), jnp.int32)
+
+  def resets(self, *shape):
+    return jnp.asarray(self.random.random(shape) < 0.3)
+
+  def documents(self, *shape):
+    return jnp.cumsum(self.resets(*shape), 1, dtype=jnp.int32)
+
+
+def whole(q_BTHK, k_BTHK, v_BTHK, segment_BT, slopes_H=None, known=False, **options):
+  """Attention of a training window: every key is a query too."""
+  time_T = np.arange(q_BTHK.shape[1], dtype=np.int32)
+  time_T = time_T if known else jnp.asarray(time_T)
+  where = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
+  return attention(q_BTHK, k_BTHK, v_BTHK, **where, slopes_H=slopes_H, **options)
+
+
+def cached(q_BTHK, k_BSHK, v_BSHK, segment_BT, segment_BS, **options):
+  """Attention over a ring whose slots are out of order, some of them empty."""
+  length, slots = q_BTHK.shape[1], k_BSHK.shape[1]
+  time_S = (jnp.arange(slots) * 5) % slots
+  where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_S=time_S)
+  return attention(
+    q_BTHK, k_BSHK, v_BSHK, **where, time_T=slots - 3 + jnp.arange(length), **options
+  )
+
+
+def heads(d, length, documents=None, query_heads=4):
+  q, k, v = (
+    d.normal(2, length, query_heads, 6),
+    d.normal(2, length, 2, 6),
+    d.normal(2, length, 2, 6),
+  )
+  return q, k, v, d.documents(2, length) if documents is None else documents
+
+
+def slots(d, length):
+  segment_BS = d.integers(3, 2, 7) - 1
+  return (
+    d.normal(2, length, 4, 6),
+    d.normal(2, 7, 2, 6),
+    d.normal(2, 7, 2, 6),
+    d.integers(2, 2, length),
+    segment_BS,
+  )
+
+
+def vocabulary(d, length):
+  labels_BT = d.integers(11, 3, length)
+  return d.normal(3, length, 5), d.normal(11, 5), labels_BT, d.normal(3, length)
+
+
+part = functools.partial
+CASES = {
+  "dense": (dense, lambda d: (d.normal(3, 7, 5), d.normal(5, 4))),
+  "dense narrow": (dense, lambda d: (d.normal(3, 7, 5), d.normal(5, 2))),
+  "dense heads out": (dense, lambda d: (d.normal(3, 7, 5), d.normal(5, 2, 3))),
+  "dense heads in": (part(dense, contract=2), lambda d: (d.normal(3, 7, 2, 5), d.normal(2, 5, 3))),
+  "dense one row": (dense, lambda d: (d.normal(5), d.normal(5, 3))),
+  "rms_norm": (rms_norm, lambda d: (d.normal(3, 7, 5), d.normal(5))),
+  "layer_norm": (layer_norm, lambda d: (d.normal(3, 7, 5) + 2, d.normal(5))),
+  "layer_norm bias": (layer_norm, lambda d: (d.normal(7, 5), d.normal(5), d.normal(5))),
+  "gelu": (gelu, lambda d: (3 * d.normal(3, 7),)),
+  "materialised": (materialised, lambda d: (d.normal(3, 7),)),
+  "recurrence": (
+    linear_recurrence,
+    lambda d: (d.gates(3, 7, 5), d.normal(3, 7, 5), d.normal(3, 5)),
+  ),
+  "recurrence sequential": (
+    part(linear_recurrence, form="sequential"),
+    lambda d: (d.gates(3, 9, 5), d.normal(3, 9, 5), d.normal(3, 5)),
+  ),
+  "recurrence associative": (
+    part(linear_recurrence, form="associative"),
+    lambda d: (d.gates(3, 9, 5), d.normal(3, 9, 5), d.normal(3, 5)),
+  ),
+  "recurrence one step": (
+    part(linear_recurrence, form="associative"),
+    lambda d: (d.gates(3, 1, 5), d.normal(3, 1, 5), d.normal(3, 5)),
+  ),
+  "rnn": (rnn, lambda d: (d.normal(3, 7, 5), d.normal(5, 5), d.resets(3, 7), d.normal(3, 5))),
+  "rnn one step": (
+    rnn,
+    lambda d: (d.normal(3, 1, 5), d.normal(5, 5), d.resets(3, 1), d.normal(3, 5)),
+  ),
+  "lstm": (
+    lstm,
+    lambda d: (
+      d.normal(3, 7, 4, 5),
+      d.normal(5, 4, 5),
+      d.resets(3, 7),
+      d.normal(3, 5),
+      d.normal(3, 5),
+    ),
+  ),
+  "lstm one step": (
+    lstm,
+    lambda d: (
+      d.normal(3, 1, 4, 5),
+      d.normal(5, 4, 5),
+      d.resets(3, 1),
+      d.normal(3, 5),
+      d.normal(3, 5),
+    ),
+  ),
+  "gru": (
+    gru,
+    lambda d: (
+      d.normal(3, 7, 3, 5),
+      d.normal(5, 3, 5),
+      d.normal(5),
+      d.resets(3, 7),
+      d.normal(3, 5),
+    ),
+  ),
+  "gru reset before": (
+    part(gru, reset_after=False),
+    lambda d: (
+      d.normal(3, 7, 3, 5),
+      d.normal(5, 3, 5),
+      d.normal(5),
+      d.resets(3, 7),
+      d.normal(3, 5),
+    ),
+  ),
+  "gru one step": (
+    gru,
+    lambda d: (
+      d.normal(3, 1, 3, 5),
+      d.normal(5, 3, 5),
+      d.normal(5),
+      d.resets(3, 1),
+      d.normal(3, 5),
+    ),
+  ),
+  "attention": (whole, lambda d: heads(d, 9)),
+  "attention one token": (whole, lambda d: heads(d, 1)),
+  "attention as many heads": (whole, lambda d: heads(d, 5, query_heads=2)),
+  "attention window": (part(whole, window=3), lambda d: heads(d, 9)),
+  "attention softcap": (part(whole, softcap=2.0), lambda d: heads(d, 9)),
+  "attention scale": (part(whole, scale=0.3), lambda d: heads(d, 9)),
+  "attention alibi": (whole, lambda d: (*heads(d, 9), d.gates(4))),
+  "attention all of it": (part(whole, window=4, softcap=3.0), lambda d: (*heads(d, 9), d.gates(4))),
+  "attention blocks": (part(whole, known=True), lambda d: heads(d, 133)),
+  "attention blocks window": (part(whole, known=True, window=70), lambda d: heads(d, 133)),
+  "attention ring": (cached, lambda d: slots(d, 4)),
+  "attention ring window": (part(cached, window=3), lambda d: slots(d, 4)),
+  "attention decode": (cached, lambda d: slots(d, 1)),
+  "cross entropy": (chunked_cross_entropy, lambda d: vocabulary(d, 7)),
+  "cross entropy z": (part(chunked_cross_entropy, z_loss=0.1), lambda d: vocabulary(d, 7)),
+  "cross entropy by 1": (
+    part(chunked_cross_entropy, z_loss=0.1, chunk=1),
+    lambda d: vocabulary(d, 7),
+  ),
+  "cross entropy by 2": (
+    part(chunked_cross_entropy, z_loss=0.1, chunk=2),
+    lambda d: vocabulary(d, 7),
+  ),
+  "cross entropy by 3": (part(chunked_cross_entropy, chunk=3), lambda d: vocabulary(d, 7)),
+  "cross entropy one token": (part(chunked_cross_entropy, chunk=9), lambda d: vocabulary(d, 1)),
+}
+
+
+def values_and_gradients(op, arguments):
+  """The outputs, and the gradients of their product with fixed random arrays."""
+  floats = [i for i, x in enumerate(arguments) if jnp.issubdtype(x.dtype, jnp.floating)]
+
+  def scalar(*chosen):
+    full = list(arguments)
+    for i, x in zip(floats, chosen, strict=True):
+      full[i] = x
+    outputs = op(*full)
+    random = np.random.default_rng(1)
+    weighed = [
+      jnp.vdot(y, random.normal(size=y.shape).astype(y.dtype)) for y in jax.tree.leaves(outputs)
+    ]
+    return sum(weighed), outputs
+
+  chosen = [arguments[i] for i in floats]
+  # Small shapes: compiling is all the time there is, so the compiler is told not to try hard.
+  options = dict(xla_backend_optimization_level=0)
+  run = jax.jit(
+    jax.value_and_grad(scalar, range(len(floats)), has_aux=True), compiler_options=options
+  )
+  (_, outputs), gradients = run(*chosen)
+  return jax.tree.leaves((outputs, gradients))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_fast_equals_naive(name):
+  op, draw = CASES[name]
+  with jax.enable_x64(True):
+    arguments = draw(Draw(name, "float64"))
+    fast = values_and_gradients(op, arguments)
+    with reference_forms():
+      naive = values_and_gradients(lambda *arguments: op(*arguments), arguments)
+  # The same numbers in float32, against what float64 says they should be.
+  narrow = values_and_gradients(op, draw(Draw(name, "float32")))
+  for got, got32, want in zip(fast, narrow, naive, strict=True):
+    assert got.dtype == want.dtype == "float64" and got32.dtype == "float32"
+    np.testing.assert_allclose(got, want, rtol=1e-9, atol=1e-10)
+    np.testing.assert_allclose(got32, want, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+  "name",
+  ["dense heads in", "layer_norm", "gelu", "recurrence", "rnn", "lstm", "gru", "cross entropy z"],
+)
+def test_bfloat16_keeps_masters_and_state_wide(name):
+  """Weights' gradients come back in float32, everything is finite and near the float32 result."""
+  op, draw = CASES[name]
+  arguments = draw(Draw(name, "float32"))
+  inputs = [x.astype(jnp.bfloat16) if i == 0 else x for i, x in enumerate(arguments)]
+  for got, want in zip(
+    values_and_gradients(op, inputs), values_and_gradients(op, arguments), strict=True
+  ):
+    got, want = np.asarray(got, np.float32), np.asarray(want)
+    assert np.linalg.norm(got - want) <= 0.05 * np.linalg.norm(want) + 0.05
+  gradients = values_and_gradients(op, inputs)[
+    -sum(jnp.issubdtype(x.dtype, jnp.floating) for x in inputs) :
+  ]
+  floats = [x for x in inputs if jnp.issubdtype(x.dtype, jnp.floating)]
+  assert [g.dtype for g in gradients] == [x.dtype for x in floats]
+
+
+@pytest.mark.parametrize("place", ["gpu"])
+@pytest.mark.parametrize("name", ["dense", "recurrence", "attention"])
+def test_forms_of_other_backends(name, place):
+  """What an accelerator would trace gives the same, run here."""
+  op, draw = CASES[name]
+  arguments = draw(Draw(name, "float32"))
+  want = values_and_gradients(op, arguments)
+  with forced_backend(place):
+    got = values_and_gradients(lambda *arguments: op(*arguments), arguments)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-5), got, want)
+
+
+@pytest.mark.parametrize("name", ["dense heads in", "lstm", "recurrence", "attention"])
+def test_vmap_and_checkpoint(name):
+  """Ops go through vmap (seeds) and jax.checkpoint (remat) unchanged."""
+  op, draw = CASES[name]
+  one, other = (draw(Draw(name + seed, "float32")) for seed in "ab")
+  both = [jnp.stack(pair) for pair in zip(one, other, strict=True)]
+  got = jax.tree.leaves(jax.vmap(op)(*both))
+  want = values_and_gradients(op, one)
+  for x, y in zip(values_and_gradients(jax.checkpoint(op), one), want, strict=True):
+    np.testing.assert_allclose(x, y, rtol=1e-4, atol=1e-5)
+  for i, arguments in enumerate((one, other)):
+    for x, y in zip(got, jax.tree.leaves(op(*arguments)), strict=True):
+      np.testing.assert_allclose(x[i], y, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.7, 0.0])
+def test_rope(fraction):
+  d = Draw("rope", "float32")
+  x_BTHK, pos_BT = d.normal(2, 5, 3, 10), d.integers(999, 2, 5)
+  got, want = rope(x_BTHK, pos_BT, fraction=fraction), rope_naive(x_BTHK, pos_BT, fraction=fraction)
+  np.testing.assert_allclose(got, want, atol=1e-4)
+
+
+def test_rope_scores_depend_on_distance_alone():
+  d = Draw("distance", "float32")
+  q, k = d.normal(1, 1, 1, 8), d.normal(1, 1, 1, 8)
+
+  def score(i, j):
+    return jnp.vdot(rope(q, jnp.full((1, 1), i)), rope(k, jnp.full((1, 1), j)))
+
+  np.testing.assert_allclose(score(3, 1), score(103, 101), atol=1e-4)
+  assert abs(score(3, 1) - score(3, 2)) > 1e-3
+
+
+def test_attention_sees_nothing_gives_zeros():
+  d = Draw("nothing", "float32")
+  q, k, v, _, segment_BS = slots(d, 4)
+  y = cached(q, k, v, jnp.full((2, 4), 9, jnp.int32), segment_BS)
+  np.testing.assert_array_equal(y, 0)
+
+
+def test_attention_visibility_by_gradient():
+  """A query's gradient reaches exactly the keys that the rule names."""
+  segment_BT = jnp.array([[0, 0, 0, 1, 1, 1, 1]])
+  d = Draw("visible", "float32")
+  q, k, v = d.normal(1, 7, 1, 4), d.normal(1, 7, 1, 4), d.normal(1, 7, 1, 4)
+  y = jax.jacobian(lambda v: whole(q, k, v, segment_BT, window=3))(v)
+  seen = np.abs(y).sum((0, 2, 3, 4, 6, 7)) > 0
+  t, s = np.mgrid[:7, :7]
+  assert (seen == ((s <= t) & (t - s < 3) & ((s < 3) == (t < 3)))).all()
+
+
+def test_chunks_hold_no_large_logits():
+  """No array of the traced program has B x T x V elements."""
+  x, head, labels, weight = (
+    jnp.zeros((2, 64, 8)),
+    jnp.zeros((128, 8)),
+    jnp.zeros((2, 64), int),
+    jnp.ones((2, 64)),
+  )
+
+  def loss(x, head):
+    return chunked_cross_entropy(x, head, labels, weight, chunk=8)[0]
+
+  compiled = jax.jit(jax.grad(loss, (0, 1))).lower(x, head).compile()
+  assert "[2,64,128]" not in compiled.as_text() and "[128,128]" not in compiled.as_text()
+  assert compiled.memory_analysis().temp_size_in_bytes < 4 * x.shape[0] * 64 * 128

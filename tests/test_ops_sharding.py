@@ -1,0 +1,67 @@
+"""Ops under a mesh of eight devices: the same values and gradients, and no gather of what is
+sharded."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from jax.sharding import AxisType, NamedSharding, PartitionSpec
+
+from seqlab.ops.cross_entropy import chunked_cross_entropy
+from seqlab.ops.dense import dense
+from seqlab.ops.linear_recurrence import linear_recurrence
+from seqlab.ops.lstm import lstm
+
+P = PartitionSpec
+LABELS = np.random.default_rng(0).integers(0, 16, (4, 8)).astype(np.int32)
+
+
+def _mesh(*shape):
+  return jax.make_mesh(shape, ("data", "sequence"), axis_types=(AxisType.Auto,) * 2)
+
+
+def _loss(x, head):
+  return chunked_cross_entropy(x, head, LABELS, np.ones((4, 8), np.float32), z_loss=0.1, chunk=3)[0]
+
+
+def _lstm(x, w):
+  zeros = jnp.zeros((4, 6))
+  return jnp.sum(lstm(x.reshape(4, 8, 4, 6), w, jnp.zeros((4, 8), bool), zeros, zeros)[0] ** 2)
+
+
+CASES = {
+  "dense": (lambda x, w: jnp.sum(dense(x, w) ** 2), (4, 8, 6), (6, 3, 2)),
+  "cross entropy": (_loss, (4, 8, 6), (16, 6)),
+  "recurrence": (lambda a, b: jnp.sum(linear_recurrence(a, b, b[:, 0]) ** 2), (4, 8, 6), (4, 8, 6)),
+  "lstm": (_lstm, (4, 8, 24), (6, 4, 6)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_same_on_a_mesh(name):
+  if jax.device_count() < 8:
+    pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
+  op, *shapes = CASES[name]
+  random = np.random.default_rng(1)
+  x, y = (jnp.asarray(random.normal(size=s) * 0.5, jnp.float32) for s in shapes)
+  gradients = jax.jit(jax.value_and_grad(op, (0, 1)))
+  want = gradients(x, y)
+  mesh = _mesh(2, 4)
+  spread = jax.device_put(x, NamedSharding(mesh, P("data", "sequence")))
+  got = gradients(spread, jax.device_put(y, NamedSharding(mesh, P())))
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), got, want)
+
+
+def test_dense_gathers_nothing():
+  """Forward and backward of sharded rows need one sum of the weight gradient and no gather."""
+  if jax.device_count() < 8:
+    pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
+  mesh = _mesh(2, 4)
+  x = jax.ShapeDtypeStruct(
+    (4, 8, 6), jnp.float32, sharding=NamedSharding(mesh, P("data", "sequence"))
+  )
+  w = jax.ShapeDtypeStruct((6, 5), jnp.float32, sharding=NamedSharding(mesh, P()))
+  step = jax.jit(jax.grad(lambda x, w: jnp.sum(dense(x, w) ** 2), (0, 1)))
+  text = step.lower(x, w).compile().as_text()
+  assert "all-gather" not in text and "all-to-all" not in text
+  assert "all-reduce" in text
