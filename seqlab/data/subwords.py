@@ -40,11 +40,20 @@ class Subwords:
     return self.encode_batch([text])[0]
 
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
-    cut = [_pieces(text) for text in texts]
-    flat = [piece for pieces in cut for piece in pieces]
-    encoded = iter(self._tokenizer.encode_batch_fast(flat, add_special_tokens=False))
-    ids = [np.concatenate([np.array(next(encoded).ids, np.int32) for _ in p]) for p in cut]
-    return [self._spelled(text, i) for text, i in zip(texts, ids, strict=True)]
+    short = [text for text in texts if len(text) <= _PIECE]
+    encoded = iter(self._tokenizer.encode_batch_fast(short, add_special_tokens=False))
+    return [
+      self._spelled(text, np.array(next(encoded).ids, np.int32))
+      if len(text) <= _PIECE
+      else self._encode_huge(text)
+      for text in texts
+    ]
+
+  def _encode_huge(self, text: str) -> np.ndarray:
+    """A few pieces at a time: an encoding takes 100 bytes a token until its ids are taken out."""
+    pieces = _pieces(text)
+    groups = [pieces[i : i + 4] for i in range(0, len(pieces), 4)]
+    return np.concatenate([ids for group in groups for ids in self.encode_batch(group)])
 
   def _spelled(self, text: str, ids: np.ndarray) -> np.ndarray:
     """Makes sure that no special id came from text: a Unigram model has `</s>` among its pieces."""
@@ -152,7 +161,7 @@ def _entries(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
 
 
 def _pieces(text: str) -> list[str]:
-  """Cuts a huge text, whose encoding in one call would take 100 bytes a token and one thread.
+  """Cuts a huge text into pieces of at most `_PIECE` characters.
 
   A cut is made where a run of spaces begins, at which byte-level words end anyway.
   """
