@@ -180,12 +180,12 @@ class Checkpoints:
     bad, n = path.with_name(f"{step}.bad"), 1
     while bad.exists():
       bad, n = path.with_name(f"{step}.bad{n}"), n + 1
+    del self._metrics[step]
     if jax.process_index() == 0:
       os.replace(path, bad)
-    del self._metrics[step]
+      then = f"falling back to step {self.latest}" if self._metrics else "no older one is left"
+      _log.warning("checkpoint %s is damaged (%s); renamed to %s, %s", path, error, bad.name, then)
     _barrier(f"quarantine {step}")
-    then = f"falling back to step {self.latest}" if self._metrics else "no older one is left"
-    _log.warning("checkpoint %s is damaged (%s); renamed to %s, %s", path, error, bad.name, then)
 
 
 def steps(directory: str | os.PathLike) -> list[int]:
