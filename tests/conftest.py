@@ -13,3 +13,7 @@ from seqlab import runtime
 
 runtime.tune_malloc()
 runtime.configure()
+
+
+def pytest_addoption(parser):
+  parser.addoption("--kills", type=int, default=2, help="kill -9s of the resume certificate")
