@@ -67,26 +67,26 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
 
 def run(config: ConfigDict) -> None:
   """Prints a line for each mixer of the pattern and the sums of the model; prepares no data."""
-  from rich.console import Console
-  from rich.table import Table
+  from seqlab.table import show
 
   build.check(config)
   build.load_plugins(config.plugins)
   vocab = config.model.vocab or _vocabulary(config)
-  console = Console()
-  calls = parse(config.model.mixer, "config.model.mixer")
-  table = Table(title=f"mixers at width {config.model.width}, length {config.length}", title_justify="left")
-  for column in ("mixer", "blocks", "parameters", "FLOPs/token", "element-wise", "decode FLOPs", "state bytes"):
-    table.add_column(column, justify="left" if column == "mixer" else "right")
+  model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
+  rows = []
   for number, call in enumerate(calls):
     mixer = make(call, MIXERS, "config.model.mixer")
-    costs = mixer_costs(mixer, config.model.width, config.length, config.model.dtype)
-    blocks = len(range(number, config.model.depth, len(calls)))
-    table.add_row(str(call), str(blocks), *(f"{value:,.0f}" for value in costs.values()))
-  console.print(table)
-  for name, value in model_costs(config, vocab).items():
-    console.print(f"{LABELS[name]:<44}{value:>18,.0f}", highlight=False)
-  console.print("FLOPs are of products (2 a multiply-add), exact from the jaxpr; scores that a mask hides count.")
+    costs = mixer_costs(mixer, model.width, config.length, model.dtype)
+    blocks = len(range(number, model.depth, len(calls)))
+    rows.append((str(call), str(blocks), *(f"{value:,.0f}" for value in costs.values())))
+  columns = ("mixer", "blocks", "parameters", "FLOPs/token", "element-wise", "decode FLOPs", "state bytes")
+  show(f"one mixer at width {model.width} and length {config.length}", columns, rows)
+  sums = [(LABELS[name], f"{value:,.0f}") for name, value in model_costs(config, vocab).items()]
+  show("the whole model", ("", "count"), sums)
+  print(
+    "FLOPs are of matrix products, two a multiply-add, exact from the jaxpr; scores that a mask hides count.\n"
+    "Element-wise operations are counted apart; decode FLOPs are both, for one token after `length` others."
+  )
 
 
 LABELS: Mapping[str, str] = dict(

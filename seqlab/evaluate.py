@@ -59,9 +59,7 @@ def loader_of(config: Any, corpus: Corpus, split: str, batch: int = 0) -> Loader
 
 def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   """Prints a table of the metrics and writes them to the run's folder as evaluate_SPLIT.json."""
-  from rich.console import Console
-  from rich.table import Table
-
+  from seqlab.table import show
   from seqlab.trained import open_run
 
   trained = open_run(workdir, step)
@@ -78,13 +76,10 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(split)
   numbers = report(sums, size)
-  table = Table(title=f"{workdir}, step {trained.step}, {split} set", title_justify="left")
-  table.add_column("metric")
-  table.add_column("value", justify="right")
-  for name, value in numbers.items():
-    table.add_row(name.replace("_", " "), f"{value:.4f}")
-  table.add_row("over", f"{sums['loss'][1]:,.0f} {'examples' if 'accuracy' in numbers else 'tokens'}")
-  Console().print(table)
+  counted = "examples" if "accuracy" in numbers else "tokens"
+  rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
+  rows.append((f"{counted} counted", f"{sums['loss'][1]:,.0f}"))
+  show(f"{workdir}, step {trained.step}, {split} set", ("metric", "value"), rows)
   result = {"step": trained.step, "split": split, "data": data or config.data.source, **numbers}
   (pathlib.Path(workdir) / f"evaluate_{split}.json").write_text(json.dumps(result, indent=2) + "\n")
 

@@ -8,7 +8,7 @@ import contextlib
 import pathlib
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import jax
@@ -31,7 +31,7 @@ from seqlab.ops.backend import reference_forms
 from seqlab.prepare import prepare
 from seqlab.progress import Progress
 from seqlab.step import State, make_eval_step, make_train_step, many_steps
-from seqlab.trained import read_config, source_of
+from seqlab.trained import best_or_latest, read_config, source_of
 
 STOPPED, DIVERGED = 75, 77  # exit codes
 
@@ -54,6 +54,9 @@ def run(config: ConfigDict, workdir: str) -> int:
     initial = build.initial_state(config, objective, optimizers, loader, mesh)
     state, start = restore(checkpoints, initial, loader) or (begin(config, initial), 0)
 
+    if start == config.steps:
+      print(f"done already: {workdir} has its {start} steps", flush=True)
+      return 0
     model = dict(
       parameters=sum(x.size for x in jax.tree.leaves(state["params"])),
       flops_per_step=flops_per_step(objective, state, loader),
@@ -77,11 +80,13 @@ def run(config: ConfigDict, workdir: str) -> int:
     writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
     progress = stack.enter_context(Progress(config.steps, start))
     log = Log(writer, progress, clock, schedule, config.nonfinite == "stop")
+    profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
     batches = stack.enter_context(contextlib.closing(dispatches(config, loader, start)))
-    step, valid = start, {}
+    step, valid = start, None
     try:
       for step, batch in batches:  # `step` is the one that this dispatch ends at
-        profile(config, folder, step)
+        valid = None
+        profile(step)
         state, metrics = dispatch(state, axes.put_batch(batch, mesh, stacked=True))
         log.dispatched(step, metrics, due(step, config.log.every, config))
         if due(step, config.evaluate.every, config):
@@ -91,7 +96,7 @@ def run(config: ConfigDict, workdir: str) -> int:
           log.evaluated(step, valid)
         if due(step, config.checkpoint.every, config) or stopping():
           log.flush()
-          checkpoints.save(step, state, valid or None, metadata)
+          checkpoints.save(step, state, valid, metadata)
         if stopping():
           break
       log.flush()
@@ -104,7 +109,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     return STOPPED
   if valid:
     write_card(folder, config, corpus, mesh, model, valid)
-  print(f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in valid.items()), flush=True)
+  print(f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in (valid or {}).items()), flush=True)
   return 0
 
 
@@ -133,7 +138,7 @@ def begin(config: ConfigDict, initial: build.Initial) -> State:
     return state
   source = f"{source_of(read_config(init.path))}/model"
   params, result = pretrained.partial_restore(
-    init.path, state["params"]["model"], init.keep, which="best", source=source
+    init.path, state["params"]["model"], init.keep, which=best_or_latest(init.path), source=source
   )
   print(f"init: {len(result.taken)} leaves from {init.path}; {result}", flush=True)
   state["params"]["model"] = params
@@ -188,18 +193,24 @@ def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: M
   return validate
 
 
-def profile(config: ConfigDict, folder: pathlib.Path, step: int) -> None:
-  """Writes a jax.profiler trace of the steps from `config.log.profile` on, for three dispatches."""
-  first, width = config.log.profile, config.inner_steps
-  if first and first <= step < first + width:
-    jax.profiler.start_trace(str(folder / "profile"))
-  if first and first + 3 * width <= step < first + 4 * width:
-    jax.profiler.stop_trace()
+@contextlib.contextmanager
+def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[[int], None]]:
+  """Yields what is told each step; from step `first` on (0: never) it traces three dispatches of `width` steps."""
+  tracing = False
 
+  def at(step: int) -> None:
+    nonlocal tracing
+    wanted = 0 < first <= step < first + 3 * width
+    if wanted and not tracing:
+      jax.profiler.start_trace(str(folder / "profile"))
+    if tracing and not wanted:
+      jax.profiler.stop_trace()
+    tracing = wanted
 
-def save(checkpoints: Checkpoints, step: int, state: State, valid: dict[str, float], metadata: dict) -> int:
-  checkpoints.save(step, state, valid or None, metadata)
-  return step
+  try:
+    yield at
+  finally:
+    at(0)
 
 
 @contextlib.contextmanager

@@ -45,6 +45,11 @@ def source_of(config: ConfigDict) -> str:
   return "extra/ema" if config.ema else "params"
 
 
+def best_or_latest(workdir: str) -> str:
+  """ "best" where a validation loss was recorded with a checkpoint, else "latest"."""
+  return "best" if pretrained.has_best(workdir) else "latest"
+
+
 def open_run(workdir: str, which: str = "best") -> Trained:
   """Config, data and parameters of a run, at a step, its latest or its best.
 
@@ -62,5 +67,6 @@ def open_run(workdir: str, which: str = "best") -> Trained:
     shapes = jax.tree.map(
       lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, axes.sharding(shapes, mesh)
     )
+    which = best_or_latest(workdir) if which == "best" else which
     params, step, _ = pretrained.restore_params(workdir, shapes, which, source_of(config))
   return Trained(config, corpus, objective, params, step, mesh)
