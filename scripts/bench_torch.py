@@ -1,0 +1,188 @@
+"""The PyTorch peers of scripts/bench.py: the same models and steps, as a PyTorch user would write
+them.
+
+Each maker returns `step(n)`, which runs n steps and returns when they are done. GPT is nanoGPT's
+model (github.com/karpathy/nanoGPT): pre-norm, learned positions, exact GELU, no biases, tied head,
+flash attention; its optimizer is AdamW with clipping at norm 1.
+"""
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+
+class Block(nn.Module):
+  def __init__(self, width, heads):
+    super().__init__()
+    self.heads = heads
+    self.norm1, self.norm2 = (nn.LayerNorm(width, bias=False) for _ in range(2))
+    self.qkv, self.out = nn.Linear(width, 3 * width, False), nn.Linear(width, width, False)
+    self.up, self.down = nn.Linear(width, 4 * width, False), nn.Linear(4 * width, width, False)
+
+  def forward(self, x, cache=None):
+    batch, length, width = x.shape
+    q, k, v = (
+      y.view(batch, length, self.heads, -1).transpose(1, 2)
+      for y in self.qkv(self.norm1(x)).split(width, 2)
+    )
+    if cache is not None:
+      cache[0], cache[1] = k, v = (torch.cat(pair, 2) for pair in zip(cache, (k, v), strict=True))
+    y = functional.scaled_dot_product_attention(q, k, v, is_causal=length > 1)
+    x = x + self.out(y.transpose(1, 2).reshape(batch, length, width))
+    return x + self.down(functional.gelu(self.up(self.norm2(x))))
+
+
+class GPT(nn.Module):
+  def __init__(self, depth, heads, width, length, vocab):
+    super().__init__()
+    self.token, self.position = nn.Embedding(vocab, width), nn.Embedding(length, width)
+    self.blocks = nn.ModuleList(Block(width, heads) for _ in range(depth))
+    self.norm = nn.LayerNorm(width, bias=False)
+    self.depth, self.heads, self.width = depth, heads, width
+    for parameter in self.parameters():
+      if parameter.dim() == 2:
+        nn.init.normal_(parameter, std=0.02)
+
+  def forward(self, tokens, first=0, caches=None):
+    positions = torch.arange(first, first + tokens.shape[1])
+    x = self.token(tokens) + self.position(positions)
+    for i, block in enumerate(self.blocks):
+      x = block(x, None if caches is None else caches[i])
+    return functional.linear(self.norm(x), self.token.weight)
+
+
+def _train(model, loss, bfloat16=False, fused=False):
+  optimizer = torch.optim.AdamW(
+    model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, fused=fused
+  )
+
+  def step(n):
+    for _ in range(n):
+      optimizer.zero_grad(set_to_none=True)
+      with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        value = loss()
+      value.backward()
+      nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+      optimizer.step()
+
+  return step
+
+
+def gpt(depth, heads, width, length, batch, vocab, compiled=False, bfloat16=False):
+  """A train step of nanoGPT's model on random tokens."""
+  torch.manual_seed(0)
+  model = GPT(depth, heads, width, length, vocab)
+  run = torch.compile(model) if compiled else model
+  tokens = torch.randint(vocab, (batch, length + 1))
+
+  def loss():
+    logits = run(tokens[:, :-1])
+    return functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
+
+  return _train(model, loss, bfloat16, fused=compiled)
+
+
+def recurrent(cell, width, length, batch, bfloat16=False):
+  """A train step of one torch.nn.LSTM or GRU layer under a mean-square loss."""
+  torch.manual_seed(0)
+  model = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](width, width, batch_first=True)
+  x, y = torch.randn(2, batch, length, width)
+  return _train(model, lambda: functional.mse_loss(model(x)[0], y), bfloat16)
+
+
+class _Recurrence(torch.autograd.Function):
+  """h_t = a_t h_{t-1} + b_t, time-major, with its backward written by hand."""
+
+  @staticmethod
+  def forward(context, a, b):
+    h = torch.empty_like(b)
+    h[0] = b[0]
+    for t in range(1, len(a)):
+      torch.addcmul(b[t], a[t], h[t - 1], out=h[t])
+    context.save_for_backward(a, h)
+    return h
+
+  @staticmethod
+  def backward(context, dh):
+    a, h = context.saved_tensors
+    s = torch.empty_like(dh)
+    s[-1] = dh[-1]
+    for t in range(len(a) - 2, -1, -1):
+      torch.addcmul(dh[t], a[t + 1], s[t + 1], out=s[t])
+    da = torch.zeros_like(a)
+    torch.mul(s[1:], h[:-1], out=da[1:])
+    return da, s
+
+
+def recurrence(batch, length, width, by_hand):
+  """Forward and backward of the linear recurrence, by autograd or by hand."""
+  torch.manual_seed(0)
+  a = torch.rand(length, batch, width, requires_grad=True)
+  b = torch.randn(length, batch, width, requires_grad=True)
+  dh = torch.randn(length, batch, width)
+
+  def by_autograd(a, b):
+    states = [b[0]]
+    for t in range(1, length):
+      states.append(a[t] * states[-1] + b[t])
+    return torch.stack(states)
+
+  def step(n):
+    for _ in range(n):
+      h = _Recurrence.apply(a, b) if by_hand else by_autograd(a, b)
+      torch.autograd.grad(h, (a, b), dh)
+
+  return step
+
+
+def cross_entropy(rows, width, vocab, bfloat16=False):
+  """Loss and both gradients of a large-vocabulary head."""
+  torch.manual_seed(0)
+  x = torch.randn(rows, width, requires_grad=True)
+  head = torch.nn.Parameter(torch.randn(vocab, width) * 0.02)
+  labels = torch.randint(vocab, (rows,))
+
+  def step(n):
+    for _ in range(n):
+      with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
+        logits = functional.linear(x, head)
+      torch.autograd.grad(functional.cross_entropy(logits.float(), labels), (x, head))
+
+  return step
+
+
+def decode_cached(depth, heads, width, length, batch, vocab):
+  """Greedy decoding of `length` tokens with a hand-written key-value cache."""
+  torch.manual_seed(0)
+  model = GPT(depth, heads, width, length + 1, vocab).eval()
+
+  def step(n):
+    with torch.inference_mode():
+      for _ in range(n):
+        empty = torch.zeros(batch, heads, 0, width // heads)
+        caches = [[empty, empty] for _ in range(depth)]
+        token = torch.zeros(batch, 1, dtype=torch.long)
+        for t in range(length):
+          token = model(token, t, caches)[:, -1:].argmax(-1)
+
+  return step
+
+
+def decode_transformers(depth, heads, width, length, batch, vocab):
+  """Greedy decoding by transformers' `generate` of a GPT-2 of the same shape."""
+  import transformers
+
+  torch.manual_seed(0)
+  config = transformers.GPT2Config(
+    vocab, length + 1, width, depth, heads, bos_token_id=0, eos_token_id=None, pad_token_id=0
+  )
+  model = transformers.GPT2LMHeadModel(config).eval()
+  prompt = torch.zeros(batch, 1, dtype=torch.long)
+
+  def step(n):
+    for _ in range(n):
+      model.generate(
+        prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=length, do_sample=False
+      )
+
+  return step
