@@ -58,7 +58,7 @@ def make_train_step(
     grads, metrics, extra = _gradients(objective, player, params, batch, key, state["extra"], accumulate)
     updates, new_opt = optimizers[player].update(grads, opt[player], params[player])
     new_params = optax.apply_updates(params[player], updates)
-    norm = optax.global_norm(grads)
+    norm = optax.tree.norm(grads)
     metrics = {**metrics, "grad_norm": (norm, jnp.ones(()))}
     if skip_nonfinite:
       fine = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"][0])
