@@ -153,15 +153,19 @@ def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, stacked: bool = False
   With `stacked`, every array has a leading axis of steps that stays whole.
   """
 
-  def put(name: str, rows: np.ndarray) -> jax.Array:
-    axes = letters(name)
-    shape = rows.shape[1:] if stacked else rows.shape
-    whole = (shape[0] * jax.process_count(), *shape[1:])
-    spec = partition(axes, whole, mesh, name)
-    spec = PartitionSpec(None, *spec) if stacked else spec
-    return jax.make_array_from_process_local_data(NamedSharding(mesh, spec), rows)
+  processes = jax.process_count()
 
-  return {name: put(name, rows) for name, rows in batch.items()}
+  def sharding(name: str, shape: tuple[int, ...]) -> NamedSharding:
+    shape = shape[1:] if stacked else shape
+    spec = partition(letters(name), (shape[0] * processes, *shape[1:]), mesh, name)
+    return NamedSharding(mesh, PartitionSpec(None, *spec) if stacked else spec)
+
+  where = {name: sharding(name, rows.shape) for name, rows in batch.items()}
+  if processes == 1:  # one call for all arrays: a third of the time
+    return jax.device_put(dict(batch), where)
+  return {
+    name: jax.make_array_from_process_local_data(where[name], rows) for name, rows in batch.items()
+  }
 
 
 def _warn_once(name: str, letter: str, size: int, mesh_axes: tuple[str, ...], ways: int) -> None:
