@@ -174,11 +174,13 @@ def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
   dtype = q_BJGTK.dtype
   # Every barrier here ends a pass over the scores: XLA:CPU would make the exponentials, or the
   # transposed operands, once for each of their readers.
+  q_BJGTK = q_BJGTK * jnp.asarray(scale, dtype)
   q_BJGTK, k_BJSK, v_BJSK = lax.optimization_barrier((q_BJGTK, k_BJSK, v_BJSK))
   s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1))
-  top = jnp.max(s, -1, keepdims=True, where=mask, initial=jnp.finfo(s.dtype).min)
-  p = jnp.where(mask, jnp.exp((s - top) * scale), 0).astype(dtype)
-  p = lax.optimization_barrier(p)
+  s = lax.optimization_barrier(jnp.where(mask, s, -jnp.inf))
+  # The lowest finite number where nothing is seen, so that the exponentials there are 0, not NaN.
+  top = jnp.max(s, -1, keepdims=True, initial=jnp.finfo(s.dtype).min)
+  p = lax.optimization_barrier(jnp.exp(s - top).astype(dtype))
   total = jnp.sum(p, -1, keepdims=True, dtype=wide(dtype))
   rate = lax.optimization_barrier(jnp.where(total > 0, 1 / total, 0))
   y = (product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)) * rate).astype(dtype)
@@ -191,8 +193,8 @@ def _plain_backward(scale, saved, dy):
   inner = jnp.sum(dy * y, -1, keepdims=True)
   dy, inner = lax.optimization_barrier((dy.astype(p.dtype), inner))
   dp = product(dy, v_BJSK, (4,), (3,), (0, 1), (0, 1))
-  ds = lax.optimization_barrier((p * (dp - inner) * scale).astype(p.dtype))
-  dq = product(ds, k_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(p.dtype)
+  ds = lax.optimization_barrier((p * (dp - inner)).astype(p.dtype))
+  dq = (product(ds, k_BJSK, (4,), (2,), (0, 1), (0, 1)) * scale).astype(p.dtype)
   dk = product(ds, q_BJGTK, (2, 3), (2, 3), (0, 1), (0, 1)).astype(p.dtype)
   dv = product(p, dy, (2, 3), (2, 3), (0, 1), (0, 1)).astype(p.dtype)
   return dq, dk, dv, None
