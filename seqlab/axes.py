@@ -16,7 +16,7 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
+from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionSpec
 
 from seqlab.errors import UserError, nearest
 from seqlab.leaves import path_of
@@ -51,9 +51,12 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   """The axes of a weight that a product sums over.
 
   A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other reads
-  its first letter (`q_DHK`: D). Stacking letters (L, E) are never summed.
+  its first letter (`q_DHK`: D). Stacking letters (L, E) are never summed. A vector has none, nor has a
+  bias whatever its axes (`bias_GF`, `q_bias_HK`).
   """
   axes = letters(name)
+  if "bias" in name.rpartition("/")[2].split("_"):
+    return ()
   first = next((i for i, c in enumerate(axes) if c not in "LE"), len(axes))
   if len(axes) - first < 2:
     return ()
@@ -101,7 +104,7 @@ def use_mesh(mesh: Mesh, table: Mapping[str, str | tuple[str, ...]] | None = Non
     _table = before
 
 
-def partition(axes: str, shape: tuple[int, ...], mesh: Mesh, name: str = "") -> PartitionSpec:
+def partition(axes: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, name: str = "") -> PartitionSpec:
   """The PartitionSpec of an array with these letters and shape.
 
   Left to right, a letter takes the mesh axes that the table gives it and that no letter before it has

@@ -107,10 +107,11 @@ def adafactor(decay_rate: float = 0.8, momentum: float = 0.0) -> optax.GradientT
 def muon_by_letters(
   beta: float = 0.95, iterations: int = 5, b1: float = 0.9, b2: float = 0.95
 ) -> optax.GradientTransformation:
-  """Orthogonalised momentum for matrices (Jordan 2024; update RMS 0.2 as arXiv:2502.16982), Adam for the rest.
+  """Orthogonalised momentum for matrices (Jordan 2024; update RMS 0.2 as arXiv:2502.16982), for the rest Adam
+  with Nesterov momentum, as optax has it.
 
-  A matrix is what has summed and free axes by its letters; embeddings, heads and vectors (any leaf with a V, C or
-  S axis, or of rank one) go to Adam.
+  A matrix is what has summed and free axes by its letters; embeddings, heads, norms and biases (any leaf with a V, C
+  or S axis, or without a summed one) go to Adam.
   """
 
   def dimensions(params: Any) -> Any:
@@ -150,21 +151,22 @@ def make_optimizer(
 ) -> optax.GradientTransformation:
   """Clip by global norm, direction, decoupled decay, rates by group, learning rate.
 
-  decay: weight decay of matrices; vectors (rank one but for L: norms and biases) are never decayed.
+  clip: the global norm of the gradients of what moves; a frozen leaf has no say in it. 0 for none.
+  decay: weight decay of matrices, leaves with a summed axis; norms and biases are never decayed.
   rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
   freeze: selector of leaves that do not move and hold no optimizer state.
   """
   direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
 
   def decayed(params: Any) -> Any:
-    return _map_names(lambda name: len(axes.letters(name).replace("L", "")) > 1, params)
+    return _map_names(lambda name: bool(axes.fan_in_axes(name)), params)
 
   def scale_groups(updates: Any, params: Any = None) -> Any:
     return jax.tree_util.tree_map_with_path(
       lambda path, u: u * _rate(path_of(path), rates), updates
     )
 
-  parts = [direction]
+  parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
   if decay:
     parts.append(optax.add_decayed_weights(decay, decayed))
   if rates:
@@ -176,7 +178,7 @@ def make_optimizer(
     transform = optax.partition(
       groups, lambda params: _map_names(lambda n: "frozen" if selects(freeze, n) else "moves", params)
     )
-  return optax.chain(optax.clip_by_global_norm(clip), transform) if clip else transform
+  return transform
 
 
 def selects(selector: str, name: str) -> bool:

@@ -71,6 +71,8 @@ def test_letters_of_a_path(path, letters):
     ("experts_LE/in_DF", (2,)),
     ("embed_VD", (0,)),
     ("scale_D", ()),
+    ("layers_L/mixer/bias_GF", ()),
+    ("q_bias_HK", ()),
     ("layers_L/block0/mixer_norm/scale_D", ()),
     ("time", ()),
   ],
