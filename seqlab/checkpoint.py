@@ -78,7 +78,7 @@ class Checkpoints:
     if step in self._metrics:
       return False
     numbers = {k: float(v) for k, v in (metrics or {}).items()}
-    about = {
+    about: dict[str, Any] = {
       "metrics": {k: v for k, v in numbers.items() if math.isfinite(v)},
       "metric": self._metric,
       "metadata": dict(metadata or {}),

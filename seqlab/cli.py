@@ -10,6 +10,7 @@ import importlib
 import logging
 import os
 import sys
+from typing import NoReturn
 
 from seqlab import __version__
 from seqlab.config import DEFAULTS
@@ -94,7 +95,7 @@ COMMANDS = dict(
 
 
 class _Parser(argparse.ArgumentParser):
-  def error(self, message: str) -> None:  # one line and exit code 2, like every other mistake
+  def error(self, message: str) -> NoReturn:  # one line and exit code 2, like every other mistake
     raise UserError(f"{message}; see `{self.prog} --help`")
 
 

@@ -79,8 +79,8 @@ class Decoding:
     lengths = np.array([len(p) for p in prompts])
     shared, longest = int(lengths.min()), int(lengths.max())
     prompt_BT = np.full((len(prompts), longest), self._eot, np.int32)
-    for row, ids in zip(prompt_BT, prompts, strict=True):
-      row[: len(ids)] = ids
+    for row_T, ids in zip(prompt_BT, prompts, strict=True):
+      row_T[: len(ids)] = ids
     capacity = -(-(longest + tokens) // 128) * 128  # rounded, so that lengths share a program
     carry = self._prefill(params, prompt_BT[:, :shared], seed, capacity)
     emitted = np.zeros(len(prompts), int)

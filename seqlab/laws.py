@@ -159,7 +159,7 @@ def losses(mixer: Mixer, mesh: Any, steps: int) -> list[float]:
   layer = Layer(mixer, Plain(ratio=2))
   decoder = Decoder(vocab=VOCAB, width=WIDTH, depth=2, layers=(layer,))
   objective = LanguageModel(Network(decoder))
-  optimizers = {"model": make_optimizer("adamw()", lambda step: 1e-2, clip=1.0)}
+  optimizers = {"model": make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)}
   key = np.random.default_rng(0)
   tokens_BT = key.integers(0, VOCAB, (8, LENGTH + 1)).astype(np.int32)
   batch = dict(

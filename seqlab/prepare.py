@@ -7,6 +7,7 @@ text alone.
 """
 
 import contextlib
+import functools
 import os
 import pathlib
 import sys
@@ -61,7 +62,7 @@ def prepare(
       tell(f"data: reusing {folder} ({member.description})")
     else:
       waiting = f"data: another process is preparing {member.description}; waiting for it"
-      with one_writer(root, folder.name, lambda line=waiting: tell(line)):
+      with one_writer(root, folder.name, functools.partial(tell, waiting)):
         if not _there(folder):  # it may have come while we waited
           made = _tokenizer(plan, folders, sources, splits)
           with _progress(f"preparing {member.description}") as progress:
@@ -119,12 +120,11 @@ def _tokenizer(
     if _there(folder):
       return Store(folder).tokenizer
   with _progress("learning the vocabulary"):
-    return plan.make(
-      [
-        lambda s=s, p=p: (document.text for document in p.documents(s, "train"))
-        for s, p in zip(sources, splits, strict=True)
-      ]
-    )
+    return plan.make([_reader(s, p) for s, p in zip(sources, splits, strict=True)])
+
+
+def _reader(source: Source, split: Split) -> Callable[[], Iterator[str]]:
+  return lambda: (document.text for document in split.documents(source, "train"))
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import sys
 import jax
 import numpy as np
 
+from seqlab import build
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
 from seqlab.trained import open_run
@@ -62,7 +63,8 @@ def run(
       f"--tokens={tokens}: prompt and new tokens make {longest}, and the model has learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
-  decoding = Decoding(trained.objective.network, draw, eot=tokenizer.eot, ids=tokenizer.vocab)
+  network = build.make_network(config, trained.corpus.vocab)
+  decoding = Decoding(network, draw, eot=tokenizer.eot, ids=tokenizer.vocab)
   streams = [tokenizer.stream() for _ in prompts]
   stops = [Stops(stop) for _ in prompts]
   texts = list(prompts)

@@ -8,7 +8,7 @@ import contextlib
 import pathlib
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 import jax
@@ -159,7 +159,7 @@ def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
 # --- While it runs -----------------------------------------------------------------------------------------
 
 
-def dispatches(config: ConfigDict, loader: Loader, start: int) -> Iterator[tuple[int, Any]]:
+def dispatches(config: ConfigDict, loader: Loader, start: int) -> Generator[tuple[int, Any], None, None]:
   """(step after it, stacked batches) of each dispatch: `inner_steps` steps, fewer where something is due sooner."""
   every = [n for n in (config.evaluate.every, config.checkpoint.every, config.steps) if n > 0]
   if start >= config.steps:

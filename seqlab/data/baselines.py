@@ -28,8 +28,8 @@ def baselines(train: str | Iterable[str], valid: str | Iterable[str]) -> dict[st
     _stream([np.frombuffer(t.encode("utf-32-le"), "<u4") for t in d]) for d in (train, valid)
   ]
   return {
-    "bigram": _total(*byte_streams, order=2, symbols=256 + 1) / size,
-    "trigram": _total(*point_streams, order=3, symbols=0x110000 + 1) / characters,
+    "bigram": _total(byte_streams, order=2, symbols=256 + 1) / size,
+    "trigram": _total(point_streams, order=3, symbols=0x110000 + 1) / characters,
     "xz": 8 * len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)) / size,
   }
 
@@ -64,8 +64,9 @@ def ngram_bits(train: np.ndarray, valid: np.ndarray, order: int, symbols: int) -
   return -np.log2(probability)
 
 
-def _total(*streams: np.ndarray, order: int, symbols: int) -> float:
-  return float(ngram_bits(*streams, order=order, symbols=symbols).sum())
+def _total(streams: list[np.ndarray], order: int, symbols: int) -> float:
+  train, valid = streams
+  return float(ngram_bits(train, valid, order, symbols).sum())
 
 
 def _grams(stream: np.ndarray, order: int, base: int) -> np.ndarray:

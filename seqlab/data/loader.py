@@ -6,7 +6,7 @@ computes its own rows and nothing else. Resuming is calling with another step; r
 arguments.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Protocol
 
 import numpy as np
@@ -37,7 +37,7 @@ class Rows(Protocol):
   def evaluate(self, index_B: np.ndarray) -> Batch: ...
 
 
-ROWS = {"windows": Windows, "packed": Packed, "examples": Examples}
+ROWS: dict[str, Callable[..., Rows]] = {"windows": Windows, "packed": Packed, "examples": Examples}
 ORDERS = ("shuffled", "lanes")
 
 

@@ -131,7 +131,7 @@ def csv(
   """
   if not isinstance(delimiter, str) or len(delimiter) != 1:
     raise UserError(f"{config_key}: delimiter={delimiter!r} of csv() must be one character")
-  quoting = csv_module.QUOTE_NONE if delimiter == "\t" else csv_module.QUOTE_MINIMAL
+  quoting: Any = csv_module.QUOTE_NONE if delimiter == "\t" else csv_module.QUOTE_MINIMAL
 
   def read(file: str, name: str) -> Iterator[Document]:
     csv_module.field_size_limit(sys.maxsize)  # the default refuses texts above 128 KiB

@@ -94,7 +94,8 @@ class _SplitWriter:
     self._shard = 0
     self._file = HashingFile(folder, f"{name}/tokens-00000.bin")
     self._closed: list[dict[str, Any]] = []
-    self.starts, self.labels = [0], []
+    self.starts: list[int] = [0]
+    self.labels: list[Any] = []
     self.counts = {"documents": 0, "bytes": 0, "characters": 0, "unknown": 0}
 
   def add(self, documents: list[Document]) -> int:

@@ -3,12 +3,13 @@
 Training is a game of one or more players; ordinary training has the one player "model".
 """
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
 import jax
 
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
-Batch = dict[str, jax.Array]
+Batch = Mapping[str, Any]  # arrays of jax or numpy, by names that spell their axes
 
 
 class Network(Protocol):
