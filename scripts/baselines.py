@@ -9,11 +9,9 @@ import json
 import pathlib
 import sys
 
-from rich.console import Console
-from rich.table import Table
-
 from seqlab.data.baselines import baselines
 from seqlab.prepare import texts
+from seqlab.table import show
 
 
 def main(workdir: str) -> None:
@@ -31,13 +29,11 @@ def main(workdir: str) -> None:
     "xz -9e": found["xz"],
     f"{config['model.mixer']}, step {result['step']}": result["bits_per_byte"],
   }
-  table = Table(title="the validation text", title_justify="left")
-  table.add_column("model")
-  table.add_column("bits per byte", justify="right")
-  table.add_column("per character", justify="right")
-  for name, bits in rows.items():
-    table.add_row(name, f"{bits:.3f}", f"{bits * each:.3f}")
-  Console().print(table)
+  show(
+    "the validation text",
+    ("model", "bits per byte", "bits per character"),
+    [(name, f"{bits:.3f}", f"{bits * each:.3f}") for name, bits in rows.items()],
+  )
   print("n-grams learn from the training text; xz compresses the validation text itself.")
 
 

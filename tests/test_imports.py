@@ -45,14 +45,15 @@ ROOMS = {
   "decode": "errors axes models",
   "card": "",
   "progress": "",
+  "table": "",
   "log": "metrics progress",
   "prepare": "errors data",
   "folder": "errors runtime data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
-  "evaluate": "errors leaves axes data metrics objectives step build prepare trained",
+  "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
   "sample": "errors axes data config build decode trained",
-  "costs": "errors spec leaves flops ops data nn build prepare",
-  "check": "errors spec nn build laws",
+  "costs": "errors spec leaves flops ops data nn build prepare table",
+  "check": "errors spec nn build laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
   "config build log progress prepare folder trained evaluate",
   "cli": "errors runtime config",  # the commands themselves by name, when one runs
