@@ -3,9 +3,7 @@
 import time
 from collections.abc import Callable
 
-import jax
-
-from seqlab import build
+from seqlab import build, runtime
 from seqlab.errors import UserError
 from seqlab.laws import LAWS, LawBroken, NotApplicable
 from seqlab.nn.mixers import MIXERS, Mixer
@@ -17,7 +15,7 @@ def run(mixer: list[str], plugin: list[str]) -> int:
   """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it below the table."""
   from rich.progress import Progress
 
-  jax.config.update("jax_num_cpu_devices", 8)  # for the sharding law; a GPU or TPU keeps the devices it has
+  runtime.simulate_devices(8)  # for the sharding law
   registered = set(MIXERS)
   build.load_plugins(plugin)
   specs = mixer or [f"{name}()" for name in MIXERS if not plugin or name not in registered]

@@ -56,6 +56,22 @@ def configure(cache_dir: str | os.PathLike | None = None) -> None:
       jax.config.update("jax_compilation_cache_dir", str(cache))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
+  if jax.config.jax_num_cpu_devices > 1:
+    simulate_devices(jax.config.jax_num_cpu_devices)
+
+
+def simulate_devices(count: int) -> None:
+  """Makes a CPU show `count` devices, before any is used; where there is a GPU or TPU, nothing changes.
+
+  XLA runs the devices on one pool of threads, by default one each. Collectives of a program that do
+  not depend on each other, or of two programs in flight, then take all threads on some devices and
+  wait for the others' until XLA ends the process; more threads and one program at a time cannot.
+  """
+  import jax
+
+  os.environ.setdefault("NPROC", str(4 * count))  # what XLA sizes its pool by
+  jax.config.update("jax_num_cpu_devices", count)
+  jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
 def describe() -> dict[str, Any]:

@@ -38,17 +38,28 @@ def command(tmp_path, name, *overrides):
   ]  # fmt: skip
 
 
-def start(argv):
-  return subprocess.Popen(argv, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def start(argv, devices=1):
+  environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
+  return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
 
 
-def finish(argv):
-  done = subprocess.run(argv, env=ENVIRONMENT, capture_output=True, text=True)
-  assert done.returncode == 0, done.stderr
-  return done
+def finish(argv, devices=1):
+  process = start(argv, devices)
+  out, err = process.communicate()
+  assert process.returncode == 0, err
+  return out, err
 
 
-ENVIRONMENT = {**os.environ, "JAX_NUM_CPU_DEVICES": "1"}
+def stop_after(step, argv, folder, devices=1):
+  """Sends SIGTERM once a checkpoint of `step` or later is there, and returns what was said."""
+  process = start(argv, devices)
+  while newest(folder) < step:
+    assert process.poll() is None, process.communicate()
+    time.sleep(0.01)
+  process.send_signal(signal.SIGTERM)
+  _, err = process.communicate()
+  assert process.returncode == 75, err
+  return err
 
 
 def newest(folder: pathlib.Path) -> int:
@@ -85,9 +96,9 @@ def test_kill_9_at_random_moments_and_a_damaged_checkpoint_change_no_bit(uninter
       largest = max((folder / str(steps[-1])).rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
       os.truncate(largest, largest.stat().st_size // 2)
       damaged = True
-  done = finish(argv)
+  _, err = finish(argv)
   assert damaged, "no checkpoint was there to damage"
-  assert list(folder.glob("*.bad*")), done.stderr
+  assert list(folder.glob("*.bad*")), err
   whole, killed = bits(uninterrupted / "whole"), bits(workdir)
   assert whole.keys() == killed.keys()
   for path in whole:
@@ -96,15 +107,21 @@ def test_kill_9_at_random_moments_and_a_damaged_checkpoint_change_no_bit(uninter
 
 def test_sigterm_saves_and_the_same_command_goes_on_with_other_inner_steps(uninterrupted):
   argv = command(uninterrupted, "stopped")
-  process = start(argv)
-  while newest(uninterrupted / "stopped" / "checkpoints") < 8:
-    assert process.poll() is None, process.communicate()
-    time.sleep(0.01)
-  process.send_signal(signal.SIGTERM)
-  _, err = process.communicate()
-  assert process.returncode == 75, err
+  err = stop_after(8, argv, uninterrupted / "stopped" / "checkpoints")
   assert "the same command goes on" in err
   finish([*argv, "--config.inner_steps=3"])
   whole, stopped = bits(uninterrupted / "whole"), bits(uninterrupted / "stopped")
   for path in whole:
     assert np.array_equal(whole[path], stopped[path]), path
+
+
+def test_a_run_moves_from_8_devices_to_4_to_1(uninterrupted):
+  argv = command(uninterrupted, "moved")
+  folder = uninterrupted / "moved" / "checkpoints"
+  eight = ["--config.mesh.data=2", "--config.mesh.fsdp=2", "--config.mesh.tensor=2"]
+  stop_after(8, [*argv, *eight], folder, devices=8)
+  stop_after(newest(folder) + 8, [*argv, "--config.mesh.fsdp=2"], folder, devices=4)
+  finish(argv)
+  whole, moved = bits(uninterrupted / "whole"), bits(uninterrupted / "moved")
+  for path in whole:
+    np.testing.assert_allclose(moved[path], whole[path], rtol=0, atol=2e-4, err_msg=path)
