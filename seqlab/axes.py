@@ -1,8 +1,8 @@
 """The axis alphabet: names spell axes, and axes spell sharding.
 
 A stored array is called `q_DHK`; a folder of the tree may carry letters too, so that
-`blocks_L/block0/mixer/q_DHK` has the letters `LDHK`, one per axis. A table sends letters to mesh axes,
-and from the letters alone follow the sharding of a leaf, whether it decays, and its fan-in.
+`blocks_L/block0/mixer/q_DHK` has the letters `LDHK`, one per axis. A table sends letters to mesh
+axes, and from the letters alone follow the sharding of a leaf, whether it decays, and its fan-in.
 
     B batch      T time     S memory slots   D width     F hidden     H heads    K head width
     N SSM state  G gate     W window         V vocabulary  C classes  E experts  L stacked layers
@@ -24,7 +24,8 @@ from seqlab.leaves import path_of
 ALPHABET = "BTSDFHKNGWVCEL"
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
 
-# Where each letter goes. `D` is sharded for storage only: in an activation `B` has spent fsdp already.
+# Where each letter goes. `D` is sharded for storage only: in an activation `B` has spent fsdp
+# already.
 TABLE: dict[str, str | tuple[str, ...]] = dict(
   B=("data", "fsdp"), T="sequence", D="fsdp", F="tensor", H="tensor", V="tensor", E="expert"
 )
@@ -34,7 +35,7 @@ _table = TABLE
 _warned: set[tuple] = set()
 
 
-# --- Letters ---------------------------------------------------------------------------------------
+# --- Letters --------------------------------------------------------------------------------------
 
 
 def letters(path: str) -> str:
@@ -50,9 +51,9 @@ def letters(path: str) -> str:
 def fan_in_axes(name: str) -> tuple[int, ...]:
   """The axes of a weight that a product sums over.
 
-  A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other reads
-  its first letter (`q_DHK`: D). Stacking letters (L, E) are never summed. A vector has none, nor has a
-  bias whatever its axes (`bias_GF`, `q_bias_HK`).
+  A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other
+  reads its first letter (`q_DHK`: D). Stacking letters (L, E) are never summed. A vector has none,
+  nor has a bias whatever its axes (`bias_GF`, `q_bias_HK`).
   """
   axes = letters(name)
   if "bias" in name.rpartition("/")[2].split("_"):
@@ -63,7 +64,7 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   return tuple(range(first, len(axes) - 1)) if axes[-1] == "D" else (first,)
 
 
-# --- Mesh and sharding -------------------------------------------------------------------------------
+# --- Mesh and sharding ----------------------------------------------------------------------------
 
 
 def make_mesh(sizes: Mapping[str, int], devices: list | None = None) -> Mesh:
@@ -75,10 +76,14 @@ def make_mesh(sizes: Mapping[str, int], devices: list | None = None) -> Mesh:
   devices = devices if devices is not None else jax.devices()
   for axis in sizes:
     if axis not in MESH_AXES:
-      raise UserError(f"config.mesh.{axis}: unknown mesh axis{nearest(axis, MESH_AXES)}; axes: {MESH_AXES}")
+      raise UserError(
+        f"config.mesh.{axis}: unknown mesh axis{nearest(axis, MESH_AXES)}; axes: {MESH_AXES}"
+      )
   shape = [int(sizes.get(axis, 1)) for axis in MESH_AXES]
   if shape.count(-1) > 1 or any(n < 1 and n != -1 for n in shape):
-    raise UserError(f"config.mesh={dict(sizes)}: sizes are positive, and at most one is -1 (the rest)")
+    raise UserError(
+      f"config.mesh={dict(sizes)}: sizes are positive, and at most one is -1 (the rest)"
+    )
   fixed = math.prod(n for n in shape if n != -1)
   if -1 in shape and len(devices) % fixed == 0:
     shape[shape.index(-1)] = len(devices) // fixed
@@ -93,7 +98,9 @@ def make_mesh(sizes: Mapping[str, int], devices: list | None = None) -> Mesh:
 
 
 @contextlib.contextmanager
-def use_mesh(mesh: Mesh, table: Mapping[str, str | tuple[str, ...]] | None = None) -> Iterator[Mesh]:
+def use_mesh(
+  mesh: Mesh, table: Mapping[str, str | tuple[str, ...]] | None = None
+) -> Iterator[Mesh]:
   """Makes `mesh` (and a table of letters) the one that `constrain` and `sharding` see."""
   global _table
   before, _table = _table, {**TABLE, **(table or {})}
@@ -104,12 +111,14 @@ def use_mesh(mesh: Mesh, table: Mapping[str, str | tuple[str, ...]] | None = Non
     _table = before
 
 
-def partition(axes: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, name: str = "") -> PartitionSpec:
+def partition(
+  axes: str, shape: tuple[int, ...], mesh: Mesh | AbstractMesh, name: str = ""
+) -> PartitionSpec:
   """The PartitionSpec of an array with these letters and shape.
 
-  Left to right, a letter takes the mesh axes that the table gives it and that no letter before it has
-  taken. Where a size does not divide, that axis stays whole, with one warning that names it; an axis
-  of size 1 (one row, one token) says nothing, as there is nothing to share out.
+  Left to right, a letter takes the mesh axes that the table gives it and that no letter before it
+  has taken. Where a size does not divide, that axis stays whole, with one warning that names it; an
+  axis of size 1 (one row, one token) says nothing, as there is nothing to share out.
   """
   spent: set[str] = set()
   spec: list[Any] = []
@@ -143,14 +152,17 @@ def sharding(tree: Any, mesh: Mesh) -> Any:
 
 
 def constrain(x: jax.Array, axes: str) -> jax.Array:
-  """Pins an activation to the sharding of its letters on the current mesh ("." is whole); nothing without a mesh."""
+  """Pins an activation to the sharding of its letters on the current mesh ("." is whole); nothing
+  without a mesh."""
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or mesh.size == 1:
     return x
   return jax.lax.with_sharding_constraint(x, partition(axes, x.shape, mesh))
 
 
-def put_batch(batch: Mapping[str, np.ndarray], mesh: Mesh, stacked: bool = False) -> dict[str, jax.Array]:
+def put_batch(
+  batch: Mapping[str, np.ndarray], mesh: Mesh, stacked: bool = False
+) -> dict[str, jax.Array]:
   """Moves this process's rows of a batch (`tokens_BT`, ...) onto the mesh as global arrays.
 
   With `stacked`, every array has a leading axis of steps that stays whole.
@@ -176,5 +188,9 @@ def _warn_once(name: str, letter: str, size: int, mesh_axes: tuple[str, ...], wa
     _warned.add((letter, size, ways))
     _log.warning(
       "axis %s of %s has size %d, which does not divide mesh axes %s = %d: left whole",
-      letter, name, size, "x".join(mesh_axes), ways,
+      letter,
+      name,
+      size,
+      "x".join(mesh_axes),
+      ways,
     )

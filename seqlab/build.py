@@ -1,5 +1,5 @@
-"""From a config to what runs: the only place where objectives and networks meet, and with the commands the only
-one that reads a config."""
+"""From a config to what runs: the only place where objectives and networks meet, and with the
+commands the only one that reads a config."""
 
 import dataclasses
 import importlib.util
@@ -51,7 +51,9 @@ def load_plugins(files: Iterable[str]) -> None:
         raise FileNotFoundError("no such Python file")
       spec.loader.exec_module(importlib.util.module_from_spec(spec))
     except Exception as error:
-      raise UserError(f"config.plugins: {file} fails with {type(error).__name__}: {error}") from None
+      raise UserError(
+        f"config.plugins: {file} fails with {type(error).__name__}: {error}"
+      ) from None
 
 
 def check(config: ConfigDict) -> None:
@@ -61,7 +63,9 @@ def check(config: ConfigDict) -> None:
     for part in key.split("."):
       value = value[part]
     if value not in choices:
-      raise UserError(f"config.{key}={value!r}{nearest(value, choices)}: choose from {', '.join(choices)}")
+      raise UserError(
+        f"config.{key}={value!r}{nearest(value, choices)}: choose from {', '.join(choices)}"
+      )
   for key in ("steps", "batch", "length", "accumulate", "inner_steps"):
     if config[key] < 1:
       raise UserError(f"config.{key}={config[key]}: a positive number is wanted")
@@ -104,7 +108,9 @@ def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
       f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} or more, or 0"
     )
   mlp = make(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
-  mixers = [make(call, MIXERS, "config.model.mixer") for call in parse(model.mixer, "config.model.mixer")]
+  mixers = [
+    make(call, MIXERS, "config.model.mixer") for call in parse(model.mixer, "config.model.mixer")
+  ]
   decoder = Decoder(
     vocab=model.vocab or vocab,
     width=model.width,

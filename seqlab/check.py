@@ -1,4 +1,5 @@
-"""`seqlab check`: the laws of the mixer contract, on registered mixers and on those of a user's own file."""
+"""`seqlab check`: the laws of the mixer contract, on registered mixers and on those of a user's own
+file."""
 
 import time
 from collections.abc import Callable
@@ -12,7 +13,8 @@ from seqlab.table import show
 
 
 def run(mixer: list[str], plugin: list[str]) -> int:
-  """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it below the table."""
+  """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it
+  below the table."""
   from rich.progress import Progress
 
   runtime.simulate_devices(8)  # for the sharding law
@@ -49,5 +51,6 @@ def verdict(law: Callable[[Mixer], None], mixer: Mixer) -> tuple[str, str]:
     return "n/a", str(reason)
   except LawBroken as error:
     return "BROKEN", str(error)
-  except Exception as error:  # a mixer that raises keeps no law, and the others are still to be tried
+  # a mixer that raises keeps no law, and the others are still to be tried
+  except Exception as error:
     return "BROKEN", f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"

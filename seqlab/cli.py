@@ -1,7 +1,8 @@
-"""`seqlab COMMAND`: flags, help and clear errors. Commands are imported when they run, so help never waits for jax.
+"""`seqlab COMMAND`: flags, help and clear errors. Commands are imported when they run, so help
+never waits for jax.
 
-Exit codes: 0 done, 1 a bug of ours (with its traceback), 2 a mistake in what was given, 75 stopped by a signal after
-saving (the same command resumes).
+Exit codes: 0 done, 1 a bug of ours (with its traceback), 2 a mistake in what was given, 75 stopped
+by a signal after saving (the same command resumes).
 """
 
 import argparse
@@ -111,7 +112,9 @@ def main(argv: list[str] | None = None) -> int:
       print(f"seqlab {__version__}")
       return 0
     if argv[0] not in COMMANDS:
-      raise UserError(f"unknown command {argv[0]!r}{nearest(argv[0], COMMANDS)}; commands: {', '.join(COMMANDS)}")
+      raise UserError(
+        f"unknown command {argv[0]!r}{nearest(argv[0], COMMANDS)}; commands: {', '.join(COMMANDS)}"
+      )
     return _run(argv[0], argv[1:])
   except UserError as error:
     print(f"seqlab: {error}", file=sys.stderr)
@@ -155,20 +158,26 @@ def _override(argument: str, command: Command, parser: argparse.ArgumentParser) 
   if argument.startswith(("config.", "-config.")):
     raise UserError(f"{argument}: two dashes are missing; write --{argument.lstrip('-')}")
   flags = [s for action in parser._actions for s in action.option_strings]
-  raise UserError(f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; see `{parser.prog} --help`")
+  raise UserError(
+    f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; see `{parser.prog} --help`"
+  )
 
 
 def _overview() -> str:
   lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
   return (
     "seqlab: train sequence models in JAX and compare their architectures honestly.\n\n"
-    "commands:\n" + "\n".join(lines) + "\n\nexample:\n  seqlab train --config=experiments/quickstart.py "
+    "commands:\n"
+    + "\n".join(lines)
+    + "\n\nexample:\n  seqlab train --config=experiments/quickstart.py "
     "--workdir=runs/quickstart\n\nseqlab COMMAND --help shows a command's flags and an example."
   )
 
 
 def _keys() -> str:
-  lines = [f"  --config.{key}={default!r}\n      {text}" for key, (default, text) in DEFAULTS.items()]
+  lines = [
+    f"  --config.{key}={default!r}\n      {text}" for key, (default, text) in DEFAULTS.items()
+  ]
   return "\n\nkeys of a config, with their defaults:\n" + "\n".join(lines)
 
 

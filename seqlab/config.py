@@ -1,8 +1,10 @@
-"""Experiment configs: a Python file's `get_config()` laid over the defaults here, then `--config.key=value`.
+"""Experiment configs: a Python file's `get_config()` laid over the defaults here, then
+`--config.key=value`.
 
-`DEFAULTS` is the one list of keys; a test keeps it short. What a part may say beyond a number is a call written
-as text ("adamw(b2=0.99)", see `spec`), so that a new member brings its arguments with it and no key is added.
-Every mistake is one line: an unknown key names the nearest, a wrong value says the type that is wanted.
+`DEFAULTS` is the one list of keys; a test keeps it short. What a part may say beyond a number is a
+call written as text ("adamw(b2=0.99)", see `spec`), so that a new member brings its arguments with
+it and no key is added. Every mistake is one line: an unknown key names the nearest, a wrong value
+says the type that is wanted.
 """
 
 import ast
@@ -73,14 +75,25 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "plugins": ((), "Python files that register mixers of their own"),
 }  # fmt: skip
 
-# What may differ between the two halves of a resumed run: where and how it runs, not what it computes.
-FREE = ("evaluate.", "checkpoint.", "log.", "mesh.", "axes", "inner_steps", "data.store", "model.unroll")
+# What may differ between the two halves of a resumed run: where and how it runs, not what it
+# computes.
+FREE = (
+  "evaluate.",
+  "checkpoint.",
+  "log.",
+  "mesh.",
+  "axes",
+  "inner_steps",
+  "data.store",
+  "model.unroll",
+)
 
 
 def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
   """The resolved config: defaults, then the file's `get_config()`, then overrides `key=value`.
 
-  `file` may end in `:ARGUMENT`, which is handed to `get_config`. An empty `file` gives the defaults.
+  `file` may end in `:ARGUMENT`, which is handed to `get_config`. An empty `file` gives the
+  defaults.
 
   Raises:
     UserError: no such file, no get_config, an unknown key, or a value of another type.
@@ -131,13 +144,17 @@ def _get_config(file: str) -> Mapping:
   try:
     spec.loader.exec_module(module)
   except Exception as error:
-    raise UserError(f"--config={file}: the file fails with {type(error).__name__}: {error}") from None
+    raise UserError(
+      f"--config={file}: the file fails with {type(error).__name__}: {error}"
+    ) from None
   if not hasattr(module, "get_config"):
     raise UserError(f"--config={file}: the file has no get_config()")
   try:
     return module.get_config(argument) if argument else module.get_config()
   except Exception as error:
-    raise UserError(f"--config={file}: get_config() fails with {type(error).__name__}: {error}") from None
+    raise UserError(
+      f"--config={file}: get_config() fails with {type(error).__name__}: {error}"
+    ) from None
 
 
 def _nearby(path: str) -> str:
@@ -181,7 +198,13 @@ def _typed(key: str, value: Any, where: str) -> Any:
   if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
   if type(value) is not type(default):
-    wanted = {int: "a whole number", float: "a number", bool: "True or False", str: "text", tuple: "a tuple"}
+    wanted = {
+      int: "a whole number",
+      float: "a number",
+      bool: "True or False",
+      str: "text",
+      tuple: "a tuple",
+    }
     raise UserError(
       f"{where}: config.{key}={value!r} is not {wanted[type(default)]}, such as {default!r}"
     )

@@ -1,6 +1,7 @@
 """`seqlab flops`: parameters, FLOPs a token and state bytes of a config's model, mixer by mixer.
 
-Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes. Nothing is run.
+Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes.
+Nothing is run.
 """
 
 import math
@@ -56,7 +57,11 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   with reference_forms():
     params = jax.eval_shape(lambda: network.init(jax.random.key(0), *_zeros(tokens_BT, tokens_BT)))
     counted = flops.count(forward, params, tokens_BT, tokens_BT)
-  tables = sum(math.prod(x.shape) for path, x in by_path(params).items() if path.endswith(("embed_VD", "position_SD")))
+  tables = sum(
+    math.prod(x.shape)
+    for path, x in by_path(params).items()
+    if path.endswith(("embed_VD", "position_SD"))
+  )
   return dict(
     parameters=_size(params),
     without_tables=_size(params) - tables,
@@ -79,7 +84,15 @@ def run(config: ConfigDict) -> None:
     costs = mixer_costs(mixer, model.width, config.length, model.dtype)
     blocks = len(range(number, model.depth, len(calls)))
     rows.append((str(call), str(blocks), *(f"{value:,.0f}" for value in costs.values())))
-  columns = ("mixer", "blocks", "parameters", "FLOPs/token", "element-wise", "decode FLOPs", "state bytes")
+  columns = (
+    "mixer",
+    "blocks",
+    "parameters",
+    "FLOPs/token",
+    "element-wise",
+    "decode FLOPs",
+    "state bytes",
+  )
   show(f"one mixer at width {model.width} and length {config.length}", columns, rows)
   sums = [(LABELS[name], f"{value:,.0f}") for name, value in model_costs(config, vocab).items()]
   show("the whole model", ("", "count"), sums)

@@ -1,8 +1,9 @@
 """Writing on: prompts in, tokens out, in one jitted loop that carries the mixers' state.
 
-By the splitting law prefill and decoding are the call that trained the network. Prompts of different lengths go in
-together: what all of them have is read at once, and in the loop a row is forced to its prompt until that ends. A row's
-draws depend on its own key alone, not on the rows beside it.
+By the splitting law prefill and decoding are the call that trained the network. Prompts of
+different lengths go in together: what all of them have is read at once, and in the loop a row is
+forced to its prompt until that ends. A row's draws depend on its own key alone, not on the rows
+beside it.
 """
 
 import dataclasses
@@ -20,10 +21,11 @@ from seqlab.models.network import Network
 class Draw:
   """How a token is chosen from scores, in this order.
 
-  repetition_penalty: scores of tokens seen are divided by it where positive, multiplied where negative
-    (CTRL, arXiv:1909.05858, section 4.1). temperature: 0 takes the likeliest. top_k: 0 for all.
-  top_p: the smallest set that holds this mass (arXiv:1904.09751). min_p: drops what is below this share of
-    the likeliest (arXiv:2407.01082).
+  repetition_penalty: scores of tokens seen are divided by it where positive, multiplied where
+    negative (CTRL, arXiv:1909.05858, section 4.1). temperature: 0 takes the likeliest. top_k: 0 for
+    all.
+  top_p: the smallest set that holds this mass (arXiv:1904.09751). min_p: drops what is below this
+    share of the likeliest (arXiv:2407.01082).
   """
 
   temperature: float = 1.0
@@ -71,7 +73,8 @@ class Decoding:
   def __call__(
     self, params: dict, prompts: list[np.ndarray], tokens: int, seed: int = 0
   ) -> Iterator[list[np.ndarray]]:
-    """Yields, a dispatch at a time, the new ids of each row. A row ends with (and without showing) end-of-text.
+    """Yields, a dispatch at a time, the new ids of each row. A row ends with (and without showing)
+    end-of-text.
 
     prompts: ids of each row, of at least one token each; the first is position 0 of a document.
     tokens: new ids of a row at most.
@@ -112,11 +115,14 @@ class Decoding:
     logits_BV = self._network(params, x_BTD[:, -1:], method="logits")[:, 0]
     seen_BV = jnp.zeros(logits_BV.shape, bool).at[jnp.arange(rows)[:, None], prompt_BT].set(True)
     keys_B = jax.vmap(lambda row: jax.random.fold_in(jax.random.key(seed), row))(jnp.arange(rows))
-    return dict(state=state, logits_BV=logits_BV, seen_BV=seen_BV, keys_B=keys_B, time=jnp.int32(length))
+    return dict(
+      state=state, logits_BV=logits_BV, seen_BV=seen_BV, keys_B=keys_B, time=jnp.int32(length)
+    )
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
   def _loop(self, params: dict, carry: dict, forced_TB: jax.Array) -> tuple[dict, jax.Array]:
-    """Takes a token a row for each row of `forced_TB` (-1 where it is free to draw); returns ids [T, B]."""
+    """Takes a token a row for each row of `forced_TB` (-1 where it is free to draw); returns ids
+    [T, B]."""
 
     def one(carry: dict, forced_B: jax.Array) -> tuple[dict, jax.Array]:
       logits_BV, seen_BV, time = carry["logits_BV"], carry["seen_BV"], carry["time"]
@@ -128,6 +134,12 @@ class Decoding:
       x_BTD, state = self._network(params, token_B[:, None], pos_BT, carry["state"])
       logits_BV = self._network(params, x_BTD, method="logits")[:, 0]
       seen_BV = seen_BV.at[jnp.arange(len(token_B)), token_B].set(True)
-      return {**carry, "state": state, "logits_BV": logits_BV, "seen_BV": seen_BV, "time": time + 1}, token_B
+      return {
+        **carry,
+        "state": state,
+        "logits_BV": logits_BV,
+        "seen_BV": seen_BV,
+        "time": time + 1,
+      }, token_B
 
     return jax.lax.scan(one, carry, forced_TB)

@@ -1,7 +1,7 @@
 """Errors that are a user's to mend: one line with the key, the value and what would be right.
 
-The command line prints a `UserError` without a traceback and exits with code 2; anything else that is
-raised is a bug of ours and keeps its traceback.
+The command line prints a `UserError` without a traceback and exits with code 2; anything else that
+is raised is a bug of ours and keeps its traceback.
 """
 
 import difflib

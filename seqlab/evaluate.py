@@ -1,7 +1,7 @@
 """`seqlab evaluate`: a run's metrics over a whole set, whatever the batch and the mesh.
 
-Every label of the set counts once; what fills up the last batch has weight 0. Nats are summed in float32 on the device
-for a batch and in float64 over batches.
+Every label of the set counts once; what fills up the last batch has weight 0. Nats are summed in
+float32 on the device for a batch and in float64 over batches.
 """
 
 import json
@@ -25,7 +25,8 @@ Sums = dict[str, tuple[float, float]]
 def evaluate(
   eval_step: Callable, params: Any, loader: Loader, mesh: Mesh, extra: dict, batches: int = 0
 ) -> Sums:
-  """Sums the metrics of an evaluation loader, its first `batches` batches or all; `extra` is carried through."""
+  """Sums the metrics of an evaluation loader, its first `batches` batches or all; `extra` is
+  carried through."""
   stop = min(batches or loader.steps_per_epoch, loader.steps_per_epoch)
   sums: list[Any] = []
   with prefetch(loader, stop=stop) as stream:
@@ -40,7 +41,8 @@ def evaluate(
 
 
 def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float]:
-  """Means of the sums; for text, given the `size` of the whole set, also perplexity and bits per byte and character."""
+  """Means of the sums; for text, given the `size` of the whole set, also perplexity and bits per
+  byte and character."""
   numbers = {name: total / max(weight, 1) for name, (total, weight) in sums.items()}
   if "accuracy" not in numbers:
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
@@ -52,7 +54,8 @@ def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float
 
 
 def loader_of(config: Any, corpus: Corpus, split: str, batch: int = 0) -> Loader:
-  """The evaluation loader; with carried state the number of lanes is the run's own, since it decides the number."""
+  """The evaluation loader; with carried state the number of lanes is the run's own, since it
+  decides the number."""
   carry = "carry" if "carry=True" in config.objective.replace(" ", "") else ""
   return build.make_loader(config, corpus, split, train=False, batch=0 if carry else batch)
 
@@ -88,4 +91,6 @@ def _other_corpus(config: Any, corpus: Corpus, source: str) -> Corpus:
   """Another text under the run's own tokenizer."""
   from seqlab.prepare import prepare
 
-  return prepare(source, f"file(path={str(corpus.stores[0].folder)!r})", config.data.valid, config.data.store)
+  return prepare(
+    source, f"file(path={str(corpus.stores[0].folder)!r})", config.data.valid, config.data.store
+  )

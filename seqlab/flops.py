@@ -1,9 +1,9 @@
 """FLOPs of any function, read off its jaxpr, and the peak rates of devices.
 
-No architecture writes a formula: what traces is counted. Products are exact (2·m·n·k per matrix product,
-likewise convolutions), a scan's body is counted as often as it runs. Element-wise work is counted apart, one
-operation per output element, since utilisation is by custom quoted on products alone. Scores that a
-causal mask hides are counted, as in PaLM (arXiv:2204.02311, appendix B).
+No architecture writes a formula: what traces is counted. Products are exact (2·m·n·k per matrix
+product, likewise convolutions), a scan's body is counted as often as it runs. Element-wise work is
+counted apart, one operation per output element, since utilisation is by custom quoted on products
+alone. Scores that a causal mask hides are counted, as in PaLM (arXiv:2204.02311, appendix B).
 """
 
 import dataclasses
@@ -22,12 +22,38 @@ PEAKS = {
 }  # fmt: skip
 
 # Data movement: bytes, not operations.
-_FREE = frozenset(["broadcast_in_dim", "reshape", "transpose", "slice", "dynamic_slice", "dynamic_update_slice", "concatenate", "pad", "squeeze", "gather", "scatter", "convert_element_type", "copy", "iota", "rev", "split", "stop_gradient", "optimization_barrier", "sharding_constraint", "device_put", "bitcast_convert_type", "expand_dims"])
+_FREE = frozenset(
+  [
+    "broadcast_in_dim",
+    "reshape",
+    "transpose",
+    "slice",
+    "dynamic_slice",
+    "dynamic_update_slice",
+    "concatenate",
+    "pad",
+    "squeeze",
+    "gather",
+    "scatter",
+    "convert_element_type",
+    "copy",
+    "iota",
+    "rev",
+    "split",
+    "stop_gradient",
+    "optimization_barrier",
+    "sharding_constraint",
+    "device_put",
+    "bitcast_convert_type",
+    "expand_dims",
+  ]
+)
 
 
 @dataclasses.dataclass(frozen=True)
 class Flops:
-  """Operations of one call: `products` of matrix products and convolutions, `elementwise` of the rest."""
+  """Operations of one call: `products` of matrix products and convolutions, `elementwise` of the
+  rest."""
 
   products: int = 0
   elementwise: int = 0

@@ -1,8 +1,8 @@
 """The folder of a run: whose it is, and what its card says.
 
-    config.json      the resolved config           metrics.jsonl   every number, the source of truth
-    card.md          the run in a page             tensorboard/    the same for TensorBoard
-    checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
+config.json      the resolved config           metrics.jsonl   every number, the source of truth
+card.md          the run in a page             tensorboard/    the same for TensorBoard
+checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
 """
 
 import pathlib
@@ -25,7 +25,8 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
   """Makes the run's folder, or checks that the run in it has this config.
 
   Raises:
-    UserError: the folder holds a run of another config (the keys that differ), or cannot be written.
+    UserError: the folder holds a run of another config (the keys that differ), or cannot be
+      written.
   """
   folder = pathlib.Path(workdir)
   path = folder / "config.json"
@@ -51,7 +52,8 @@ def write_card(
   numbers: Mapping[str, Any],
   results: Mapping[str, float] | None = None,
 ) -> None:
-  """Writes the run's card and its tokenizer; `numbers` are of the model, `results` those of the validation set."""
+  """Writes the run's card and its tokenizer; `numbers` are of the model, `results` those of the
+  validation set."""
   save_tokenizer(corpus.tokenizer, folder / "tokenizer")
   corpora = {
     store.meta["source"]: dict(
@@ -67,13 +69,18 @@ def write_card(
     "Results": dict(results) if results else None,
     "Model": dict(numbers),
     "Corpus": corpora,
-    "Machine": {**runtime.describe(), "mesh": {a: n for a, n in mesh.shape.items() if n > 1} or "one device"},
+    "Machine": {
+      **runtime.describe(),
+      "mesh": {a: n for a, n in mesh.shape.items() if n > 1} or "one device",
+    },
     "Config": dict(configs.flat(config)),
   }
   card.write(folder, sections)
 
 
-def describe(config: ConfigDict, corpus: Corpus, mesh: Mesh, parameters: int, steps_per_epoch: int) -> str:
+def describe(
+  config: ConfigDict, corpus: Corpus, mesh: Mesh, parameters: int, steps_per_epoch: int
+) -> str:
   """What is about to run, in two lines."""
   where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
   return (

@@ -1,7 +1,9 @@
-"""The laws of the mixer contract, each a function that raises `LawBroken` for a mixer that breaks it.
+"""The laws of the mixer contract, each a function that raises `LawBroken` for a mixer that breaks
+it.
 
-`seqlab check` runs them on registered mixers and on a user's own; the tests run them on every member. A law gets
-an unbound mixer and makes its own inputs: two rows of packed documents, one of them a single long one.
+`seqlab check` runs them on registered mixers and on a user's own; the tests run them on every
+member. A law gets an unbound mixer and makes its own inputs: two rows of packed documents, one of
+them a single long one.
 """
 
 import functools
@@ -33,7 +35,8 @@ class LawBroken(AssertionError):
 
 
 def splitting(mixer: Mixer) -> None:
-  """Cut anywhere and fed state to state, a row gives what the whole gives, and so does its last state."""
+  """Cut anywhere and fed state to state, a row gives what the whole gives, and so does its last
+  state."""
   params, x_BTD, pos_BT = _inputs(mixer)
   run = jax.jit(mixer.apply)
   whole_BTD, none = run(params, x_BTD, pos_BT)
@@ -92,12 +95,15 @@ def packing(mixer: Mixer) -> None:
 
 
 def names(mixer: Mixer) -> None:
-  """The letters of every parameter and state leaf are its axes: as many as its rank, rows first in a state."""
+  """The letters of every parameter and state leaf are its axes: as many as its rank, rows first in
+  a state."""
   params, _, _ = _inputs(mixer)
   state = mixer.init_state(BATCH, WIDTH, LENGTH)
   for path, leaf in {**by_path(params["params"]), **by_path(state)}.items():
     if len(axes.letters(path)) != leaf.ndim:
-      raise LawBroken(f"{path} has {leaf.ndim} axes; its letters {axes.letters(path)!r} name {len(axes.letters(path))}")
+      raise LawBroken(
+        f"{path} has {leaf.ndim} axes; its letters {axes.letters(path)!r} name {len(axes.letters(path))}"
+      )
   for path, leaf in by_path(state).items():
     if "B" in axes.letters(path) and leaf.shape[axes.letters(path).index("B")] != BATCH:
       raise LawBroken(f"axis B of state {path} is not the rows")
@@ -115,7 +121,9 @@ def bfloat16(mixer: Mixer) -> None:
     y_BTD = mixer.apply(params, x_BTD, pos_BT)[0]
     return jnp.sum(jnp.square(y_BTD.astype(jnp.float32))), y_BTD
 
-  grads, y_BTD = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(params, x_BTD.astype(jnp.bfloat16))
+  grads, y_BTD = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
+    params, x_BTD.astype(jnp.bfloat16)
+  )
   if y_BTD.dtype != jnp.bfloat16:
     raise LawBroken(f"bfloat16 in, {y_BTD.dtype} out")
   _equal("bfloat16 against float32", y_BTD.astype(jnp.float32), loss(params, x_BTD)[1], 0.1)

@@ -1,4 +1,5 @@
-"""Metrics on their way from the device to the file and the screen, read one dispatch late so that nothing waits."""
+"""Metrics on their way from the device to the file and the screen, read one dispatch late so that
+nothing waits."""
 
 from typing import Any
 
@@ -16,7 +17,9 @@ class Diverged(Exception):
 class Log:
   """Metrics of dispatches on the device until they are read, always one dispatch late."""
 
-  def __init__(self, writer: Writer, progress: Progress, clock: Clock, schedule: Any, stop_nonfinite: bool):
+  def __init__(
+    self, writer: Writer, progress: Progress, clock: Clock, schedule: Any, stop_nonfinite: bool
+  ):
     self._writer, self._progress, self._clock = writer, progress, clock
     self._schedule, self._stop = schedule, stop_nonfinite
     self._waiting: list[tuple[int, Any]] = []
@@ -42,11 +45,16 @@ class Log:
     last = self._waiting[-1][0]
     read = jax.device_get([metrics for _, metrics in self._waiting])
     self._waiting = []
-    sums = {name: (np.concatenate([m[name][0] for m in read]), np.concatenate([m[name][1] for m in read])) for name in read[0]}
+    sums = {
+      name: (np.concatenate([m[name][0] for m in read]), np.concatenate([m[name][1] for m in read]))
+      for name in read[0]
+    }
     bad = ~np.isfinite(sums["loss"][0]) | ~np.isfinite(sums["grad_norm"][0])
     if self._stop and bad.any():
       at = last - len(bad) + int(np.argmax(bad)) + 1
-      raise Diverged(f"step {at}: loss {sums['loss'][0][np.argmax(bad)]}, gradient norm {sums['grad_norm'][0][np.argmax(bad)]}")
+      raise Diverged(
+        f"step {at}: loss {sums['loss'][0][np.argmax(bad)]}, gradient norm {sums['grad_norm'][0][np.argmax(bad)]}"
+      )
     numbers = {name: float(t.sum() / max(w.sum(), 1e-9)) for name, (t, w) in sums.items()}
     self._clock.tick(last)
     numbers |= {"lr": float(self._schedule(last - 1)), **self._clock.rates()}

@@ -1,7 +1,8 @@
-"""Optimizers from a config: optax chains, with decay, freezing and rates chosen by a parameter's name.
+"""Optimizers from a config: optax chains, with decay, freezing and rates chosen by a parameter's
+name.
 
-A selector picks leaves of the parameter tree: axis letters alone ("V": every leaf with a vocabulary axis) or a
-regular expression searched in the path ("layers_L/.*norm").
+A selector picks leaves of the parameter tree: axis letters alone ("V": every leaf with a vocabulary
+axis) or a regular expression searched in the path ("layers_L/.*norm").
 """
 
 import re
@@ -21,16 +22,19 @@ from seqlab.spec import make, parse_one
 Schedule = Callable[[jax.Array], jax.Array]
 
 
-# --- Schedules: factors of the learning rate, each with linear warm-up over `warmup` steps ---------------
+# --- Schedules: factors of the learning rate, each with linear warm-up over `warmup` steps --------
 
 
 def cosine(steps: int, warmup: int = 0, final: float = 0.1) -> Schedule:
   """Down a half cosine to `final` at the last step (arXiv:1608.03983)."""
-  return _warm(warmup, lambda t: final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * _share(t, warmup, steps))))
+  return _warm(
+    warmup, lambda t: final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * _share(t, warmup, steps)))
+  )
 
 
 def wsd(steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
-  """Warm-up, stable, decay: linear to `final` over the last `decay` share of the steps (arXiv:2404.06395)."""
+  """Warm-up, stable, decay: linear to `final` over the last `decay` share of the steps
+  (arXiv:2404.06395)."""
   start = round(steps * (1 - decay))
   return _warm(warmup, lambda t: 1 - (1 - final) * _share(t, start, steps))
 
@@ -53,12 +57,20 @@ def step(steps: int, every: int, factor: float = 0.1, warmup: int = 0) -> Schedu
 def per_epoch(
   steps: int, steps_per_epoch: int, factor: float, start: int = 1, warmup: int = 0
 ) -> Schedule:
-  """Full rate for `start` epochs, then times `factor` at the beginning of each epoch (arXiv:1409.2329, section 4)."""
-  return _warm(warmup, lambda t: factor ** jnp.maximum(jnp.floor(t / steps_per_epoch) + 1 - start, 0))
+  """Full rate for `start` epochs, then times `factor` at the beginning of each epoch
+  (arXiv:1409.2329, section 4)."""
+  return _warm(
+    warmup, lambda t: factor ** jnp.maximum(jnp.floor(t / steps_per_epoch) + 1 - start, 0)
+  )
 
 
 SCHEDULES: dict[str, Callable[..., Schedule]] = dict(
-  cosine=cosine, wsd=wsd, constant=constant, inverse_sqrt=inverse_sqrt, step=step, per_epoch=per_epoch
+  cosine=cosine,
+  wsd=wsd,
+  constant=constant,
+  inverse_sqrt=inverse_sqrt,
+  step=step,
+  per_epoch=per_epoch,
 )
 
 
@@ -80,7 +92,7 @@ def _warm(warmup: int, schedule: Schedule) -> Schedule:
   return lambda t: schedule(t) * jnp.minimum((t + 1) / max(warmup, 1), 1)
 
 
-# --- Optimizers: directions without a learning rate -------------------------------------------------------
+# --- Optimizers: directions without a learning rate -----------------------------------------------
 
 
 def adamw(b1: float = 0.9, b2: float = 0.95, eps: float = 1e-8) -> optax.GradientTransformation:
@@ -107,11 +119,11 @@ def adafactor(decay_rate: float = 0.8, momentum: float = 0.0) -> optax.GradientT
 def muon_by_letters(
   beta: float = 0.95, iterations: int = 5, b1: float = 0.9, b2: float = 0.95
 ) -> optax.GradientTransformation:
-  """Orthogonalised momentum for matrices (Jordan 2024; update RMS 0.2 as arXiv:2502.16982), for the rest Adam
-  with Nesterov momentum, as optax has it.
+  """Orthogonalised momentum for matrices (Jordan 2024; update RMS 0.2 as arXiv:2502.16982), for the
+  rest Adam with Nesterov momentum, as optax has it.
 
-  A matrix is what has summed and free axes by its letters; embeddings, heads, norms and biases (any leaf with a V, C
-  or S axis, or without a summed one) go to Adam.
+  A matrix is what has summed and free axes by its letters; embeddings, heads, norms and biases (any
+  leaf with a V, C or S axis, or without a summed one) go to Adam.
   """
 
   def dimensions(params: Any) -> Any:
@@ -126,7 +138,8 @@ def muon_by_letters(
     return jax.tree_util.tree_map_with_path(of, params)
 
   return muon(
-    learning_rate=-1.0,  # optax's muon negates; the sign and the rate are applied by the chain below
+    # optax's muon negates; the sign and the rate are applied by the chain below
+    learning_rate=-1.0,
     ns_steps=iterations, beta=beta, adam_b1=b1, adam_b2=b2, consistent_rms=0.2,
     muon_weight_dimension_numbers=dimensions,
   )  # fmt: skip
@@ -137,7 +150,7 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = dict(
 )
 
 
-# --- The chain ------------------------------------------------------------------------------------------
+# --- The chain ------------------------------------------------------------------------------------
 
 
 def make_optimizer(
@@ -176,7 +189,8 @@ def make_optimizer(
   if freeze:
     groups = {"moves": transform, "frozen": optax.set_to_zero()}
     transform = optax.partition(
-      groups, lambda params: _map_names(lambda n: "frozen" if selects(freeze, n) else "moves", params)
+      groups,
+      lambda params: _map_names(lambda n: "frozen" if selects(freeze, n) else "moves", params),
     )
   return transform
 
@@ -188,7 +202,9 @@ def selects(selector: str, name: str) -> bool:
   try:
     return re.search(selector, name) is not None
   except re.error as e:
-    raise UserError(f"selector {selector!r} is neither axis letters nor a regular expression: {e}") from None
+    raise UserError(
+      f"selector {selector!r} is neither axis letters nor a regular expression: {e}"
+    ) from None
 
 
 def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:

@@ -61,7 +61,8 @@ def configure(cache_dir: str | os.PathLike | None = None) -> None:
 
 
 def simulate_devices(count: int) -> None:
-  """Makes a CPU show `count` devices, before any is used; where there is a GPU or TPU, nothing changes.
+  """Makes a CPU show `count` devices, before any is used; where there is a GPU or TPU, nothing
+  changes.
 
   XLA runs the devices on one pool of threads, by default one each. Collectives of a program that do
   not depend on each other, or of two programs in flight, then take all threads on some devices and

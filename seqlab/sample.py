@@ -12,7 +12,8 @@ from seqlab.trained import open_run
 
 
 class Stops:
-  """Text of one continuation that ends before the first of the `stops`; holds back what may become one."""
+  """Text of one continuation that ends before the first of the `stops`; holds back what may become
+  one."""
 
   def __init__(self, stops: list[str]):
     self._stops, self._held, self.ended = [s for s in stops if s], "", False
@@ -26,7 +27,9 @@ class Stops:
     if found:
       self.ended, self._held = True, ""
       return text[: min(found)]
-    held = max((n for s in self._stops for n in range(1, len(s)) if text.endswith(s[:n])), default=0)
+    held = max(
+      (n for s in self._stops for n in range(1, len(s)) if text.endswith(s[:n])), default=0
+    )
     self._held = text[len(text) - held :]
     return text[: len(text) - held]
 
@@ -77,7 +80,8 @@ def run(
 
   if live:
     print(prompts[0], end="", flush=True)
-  params = jax.device_put(trained.params["model"], jax.devices()[0])  # a few rows have nothing to share out
+  # a few rows have nothing to share out
+  params = jax.device_put(trained.params["model"], jax.devices()[0])
   for new in decoding(params, ids, tokens, seed):
     for row, piece in enumerate(new):
       show(row, stops[row].push(streams[row].push(piece)))
@@ -94,7 +98,13 @@ def run(
 
 
 def _check(
-  tokens: int, samples: int, temperature: float, top_k: int, top_p: float, min_p: float, penalty: float
+  tokens: int,
+  samples: int,
+  temperature: float,
+  top_k: int,
+  top_p: float,
+  min_p: float,
+  penalty: float,
 ) -> None:
   ranges = dict(
     tokens=(tokens, tokens >= 1, "1 or more"),

@@ -1,7 +1,8 @@
 """A part of a config written as a call: `"rg_lru() | attention(heads=8)"`.
 
-The text is parsed, never run: names, keyword arguments and literals only. `|` separates the members of
-a pattern. What a name means is the business of whoever holds the dict of members (`MIXERS`, `SOURCES`, ...).
+The text is parsed, never run: names, keyword arguments and literals only. `|` separates the members
+of a pattern. What a name means is the business of whoever holds the dict of members (`MIXERS`,
+`SOURCES`, ...).
 """
 
 import ast
@@ -67,7 +68,8 @@ def make(call: Call, members: Mapping[str, Callable], key: str = "spec", **given
   """Calls the member that `call` names with the call's arguments and those `given` by the builder.
 
   Raises:
-    UserError: the name is not a member, or an argument is not a parameter of it; both say the nearest.
+    UserError: the name is not a member, or an argument is not a parameter of it; both say the
+      nearest.
   """
   if call.name not in members:
     raise UserError(

@@ -1,7 +1,7 @@
 """One training step and one evaluation step: the only functions that are jitted for training.
 
-The state is `{step, params, opt, extra}`, plain dicts. Keys are folded from seed and step, so there is no generator
-to save, and a batch is all a step needs besides the state.
+The state is `{step, params, opt, extra}`, plain dicts. Keys are folded from seed and step, so there
+is no generator to save, and a batch is all a step needs besides the state.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,8 +27,8 @@ def init_state(
   batch_size: int,
   ema: float = 0.0,
 ) -> State:
-  """A fresh training state, its parameters shaped by an example batch of any number of rows; jit it with
-  `out_shardings` and no leaf is ever whole on one device."""
+  """A fresh training state, its parameters shaped by an example batch of any number of rows; jit it
+  with `out_shardings` and no leaf is ever whole on one device."""
   params = objective.init(key, batch)
   opt = {player: optimizers[player].init(params[player]) for player in params}
   extra = objective.init_extra(batch_size)
@@ -48,14 +48,18 @@ def make_train_step(
 ) -> Callable[[State, Batch], tuple[State, Metrics]]:
   """The step: each player in turn differentiates its loss in its own parameters and updates them.
 
-  accumulate: microbatches a batch is cut into; weighted by tokens, the gradient is that of the whole batch.
+  accumulate: microbatches a batch is cut into; weighted by tokens, the gradient is that of the
+    whole batch.
   ema: decay of the average of parameters kept in `extra["ema"]`; 0 for none.
-  skip_nonfinite: a turn whose loss or gradient is not finite leaves parameters and optimizer as they were.
+  skip_nonfinite: a turn whose loss or gradient is not finite leaves parameters and optimizer as
+    they were.
   """
 
   def turn(player: str, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
     params, opt = state["params"], state["opt"]
-    grads, metrics, extra = _gradients(objective, player, params, batch, key, state["extra"], accumulate)
+    grads, metrics, extra = _gradients(
+      objective, player, params, batch, key, state["extra"], accumulate
+    )
     updates, new_opt = optimizers[player].update(grads, opt[player], params[player])
     new_params = optax.apply_updates(params[player], updates)
     norm = optax.tree.norm(grads)
@@ -76,7 +80,9 @@ def make_train_step(
     metrics: Metrics = {}
     for i, player in enumerate(objective.players):
       state, new = turn(player, state, batch, jax.random.fold_in(key, i))
-      metrics |= new if len(objective.players) == 1 else {f"{player}/{k}": m for k, m in new.items()}
+      metrics |= (
+        new if len(objective.players) == 1 else {f"{player}/{k}": m for k, m in new.items()}
+      )
     if ema:
       average = optax.incremental_update(state["params"], state["extra"]["ema"], 1 - ema)
       state = {**state, "extra": {**state["extra"], "ema": average}}
@@ -86,12 +92,14 @@ def make_train_step(
 
 
 def many_steps(train_step: Callable) -> Callable[[State, Batch], tuple[State, Metrics]]:
-  """K steps in one dispatch: a scan over batches stacked on a leading axis; metrics come back per step."""
+  """K steps in one dispatch: a scan over batches stacked on a leading axis; metrics come back per
+  step."""
   return lambda state, batches: jax.lax.scan(train_step, state, batches)
 
 
 def make_eval_step(objective: Objective) -> Callable[[Any, Batch, dict], tuple[Metrics, dict]]:
-  """`(params, batch, extra) -> (metrics, extra)` without dropout or updates; the last player's metrics."""
+  """`(params, batch, extra) -> (metrics, extra)` without dropout or updates; the last player's
+  metrics."""
 
   def eval_step(params: Any, batch: Batch, extra: dict) -> tuple[Metrics, dict]:
     _, metrics, extra = objective.loss(objective.players[-1], params, batch, None, extra)
@@ -101,9 +109,17 @@ def make_eval_step(objective: Objective) -> Callable[[Any, Batch, dict], tuple[M
 
 
 def _gradients(
-  objective: Objective, player: str, params: dict, batch: Batch, key: jax.Array, extra: dict, parts: int
+  objective: Objective,
+  player: str,
+  params: dict,
+  batch: Batch,
+  key: jax.Array,
+  extra: dict,
+  parts: int,
 ) -> tuple[Any, Metrics, dict]:
-  def loss(own: Any, batch: Batch, key: jax.Array, extra: dict) -> tuple[jax.Array, tuple[Metrics, dict]]:
+  def loss(
+    own: Any, batch: Batch, key: jax.Array, extra: dict
+  ) -> tuple[jax.Array, tuple[Metrics, dict]]:
     scalar, metrics, extra = objective.loss(player, {**params, player: own}, batch, key, extra)
     return scalar, (metrics, extra)
 
@@ -136,7 +152,8 @@ def _row_axis(path: tuple) -> int:
 
 
 def _split(tree: Any, parts: int) -> Any:
-  """Cuts the rows (axis B of each leaf) into microbatches on a new leading axis; leaves without rows are repeated.
+  """Cuts the rows (axis B of each leaf) into microbatches on a new leading axis; leaves without
+  rows are repeated.
 
   Microbatch i takes rows i, i + parts, ...: each device then keeps the rows it has.
   """

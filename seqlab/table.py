@@ -1,4 +1,5 @@
-"""A table on the terminal, whole also where nobody watches: piped output is not cut at 80 columns."""
+"""A table on the terminal, whole also where nobody watches: piped output is not cut at 80
+columns."""
 
 from collections.abc import Iterable, Sequence
 

@@ -1,7 +1,8 @@
 """`seqlab train`: the loop. The same command starts a run and goes on with one that was stopped.
 
-The loop never waits for the device: metrics of a dispatch are read after the next one is under way, batches are made
-on a thread, checkpoints are written in the background. Only an evaluation and the moment before a checkpoint wait.
+The loop never waits for the device: metrics of a dispatch are read after the next one is under way,
+batches are made on a thread, checkpoints are written in the background. Only an evaluation and the
+moment before a checkpoint wait.
 """
 
 import contextlib
@@ -37,7 +38,8 @@ STOPPED, DIVERGED = 75, 77  # exit codes
 
 
 def run(config: ConfigDict, workdir: str) -> int:
-  """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after saving, 77 diverged."""
+  """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
+  saving, 77 diverged."""
   build.check(config)
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
@@ -73,10 +75,14 @@ def run(config: ConfigDict, workdir: str) -> int:
     )
     dispatch = jax.jit(many_steps(train_step), donate_argnums=0)
     validate = validation(config, objective, corpus, mesh)
-    metadata = dict(config=dict(configs.flat(config)), data=loader.fingerprint, versions=runtime.versions())
+    metadata = dict(
+      config=dict(configs.flat(config)), data=loader.fingerprint, versions=runtime.versions()
+    )
 
     peak = flops.peak()
-    clock = Clock(config.steps, config.batch * config.length, model["flops_per_step"], peak and peak * mesh.size)
+    clock = Clock(
+      config.steps, config.batch * config.length, model["flops_per_step"], peak and peak * mesh.size
+    )
     writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
     progress = stack.enter_context(Progress(config.steps, start))
     log = Log(writer, progress, clock, schedule, config.nonfinite == "stop")
@@ -101,22 +107,32 @@ def run(config: ConfigDict, workdir: str) -> int:
           break
       log.flush()
     except Diverged as failure:
-      print(f"seqlab: {failure}; the last good checkpoint is of step {checkpoints.latest or 0}", file=sys.stderr)
+      print(
+        f"seqlab: {failure}; the last good checkpoint is of step {checkpoints.latest or 0}",
+        file=sys.stderr,
+      )
       return DIVERGED
     checkpoints.wait()
   if step < config.steps:
-    print(f"stopped, saved at step {step} of {config.steps}; the same command goes on", file=sys.stderr)
+    print(
+      f"stopped, saved at step {step} of {config.steps}; the same command goes on", file=sys.stderr
+    )
     return STOPPED
   if valid:
     write_card(folder, config, corpus, mesh, model, valid)
-  print(f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in (valid or {}).items()), flush=True)
+  print(
+    f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in (valid or {}).items()),
+    flush=True,
+  )
   return 0
 
 
-# --- Before the first step -------------------------------------------------------------------------------
+# --- Before the first step ------------------------------------------------------------------------
 
 
-def restore(checkpoints: Checkpoints, initial: build.Initial, loader: Loader) -> tuple[State, int] | None:
+def restore(
+  checkpoints: Checkpoints, initial: build.Initial, loader: Loader
+) -> tuple[State, int] | None:
   """The newest good state and its step; None where there is none."""
   restored = checkpoints.restore(initial.shapes)
   if restored is None:
@@ -148,19 +164,29 @@ def begin(config: ConfigDict, initial: build.Initial) -> State:
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
-  """Model FLOPs of a step: three times the forward products, since a backward pass has two for each of them."""
-  batch = {k: jax.ShapeDtypeStruct((loader.batch, *v.shape[1:]), v.dtype) for k, v in loader(0).items()}
+  """Model FLOPs of a step: three times the forward products, since a backward pass has two for each
+  of them."""
+  batch = {
+    k: jax.ShapeDtypeStruct((loader.batch, *v.shape[1:]), v.dtype) for k, v in loader(0).items()
+  }
   extra = {k: v for k, v in state["extra"].items() if k != "ema"}
   with reference_forms():
-    forward = flops.count(lambda p, b: objective.loss(objective.players[-1], p, b, None, extra)[0], state["params"], batch)
+    forward = flops.count(
+      lambda p, b: objective.loss(objective.players[-1], p, b, None, extra)[0],
+      state["params"],
+      batch,
+    )
   return 3 * forward.products
 
 
-# --- While it runs -----------------------------------------------------------------------------------------
+# --- While it runs --------------------------------------------------------------------------------
 
 
-def dispatches(config: ConfigDict, loader: Loader, start: int) -> Generator[tuple[int, Any], None, None]:
-  """(step after it, stacked batches) of each dispatch: `inner_steps` steps, fewer where something is due sooner."""
+def dispatches(
+  config: ConfigDict, loader: Loader, start: int
+) -> Generator[tuple[int, Any], None, None]:
+  """(step after it, stacked batches) of each dispatch: `inner_steps` steps, fewer where something
+  is due sooner."""
   every = [n for n in (config.evaluate.every, config.checkpoint.every, config.steps) if n > 0]
   if start >= config.steps:
     return
@@ -195,7 +221,8 @@ def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: M
 
 @contextlib.contextmanager
 def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[[int], None]]:
-  """Yields what is told each step; from step `first` on (0: never) it traces three dispatches of `width` steps."""
+  """Yields what is told each step; from step `first` on (0: never) it traces three dispatches of
+  `width` steps."""
   tracing = False
 
   def at(step: int) -> None:
@@ -215,7 +242,8 @@ def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[
 
 @contextlib.contextmanager
 def signals() -> Iterator[Any]:
-  """Yields a function that says whether SIGTERM or SIGINT has come; a second SIGINT ends at once."""
+  """Yields a function that says whether SIGTERM or SIGINT has come; a second SIGINT ends at
+  once."""
   caught: list[int] = []
 
   def note(number: int, frame: Any) -> None:

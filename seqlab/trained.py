@@ -1,4 +1,5 @@
-"""A run that was trained, opened again from its folder alone: what `evaluate` and `sample` start from."""
+"""A run that was trained, opened again from its folder alone: what `evaluate` and `sample` start
+from."""
 
 import dataclasses
 import pathlib
@@ -36,7 +37,9 @@ def read_config(workdir: str) -> ConfigDict:
   """
   path = pathlib.Path(workdir) / "config.json"
   if not path.is_file():
-    raise UserError(f"--workdir={workdir}: no run here (there is no config.json); give a folder that `seqlab train` made")
+    raise UserError(
+      f"--workdir={workdir}: no run here (there is no config.json); give a folder that `seqlab train` made"
+    )
   return configs.read(path)
 
 
@@ -65,7 +68,9 @@ def open_run(workdir: str, which: str = "best") -> Trained:
     example = build.make_loader(config, corpus, batch=mesh.size)(0)
     shapes = jax.eval_shape(lambda: objective.init(jax.random.key(0), example))
     shapes = jax.tree.map(
-      lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, axes.sharding(shapes, mesh)
+      lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
+      shapes,
+      axes.sharding(shapes, mesh),
     )
     which = best_or_latest(workdir) if which == "best" else which
     params, step, _ = pretrained.restore_params(workdir, shapes, which, source_of(config))

@@ -1,4 +1,5 @@
-"""The mixers that every law is tried on: each registered one, and the options that take another path."""
+"""The mixers that every law is tried on: each registered one, and the options that take another
+path."""
 
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.spec import make, parse_one

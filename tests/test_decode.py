@@ -19,7 +19,8 @@ VOCAB, EOT = 11, 10
 @pytest.fixture(scope="module")
 def model():
   layers = tuple(
-    Layer(mixer(spec), Plain(ratio=2)) for spec in ("attention(heads=2, window=5)", "attention(heads=2)", "lstm()")
+    Layer(mixer(spec), Plain(ratio=2))
+    for spec in ("attention(heads=2, window=5)", "attention(heads=2)", "lstm()")
   )
   network = Network(Decoder(vocab=VOCAB + 5, width=16, depth=3, layers=layers))
   tokens_BT = jnp.zeros((1, 4), jnp.int32)
@@ -27,7 +28,9 @@ def model():
 
 
 def written(decoding, params, prompts, tokens, seed=0):
-  rows = [np.concatenate(pieces) for pieces in zip(*decoding(params, prompts, tokens, seed), strict=True)]
+  rows = [
+    np.concatenate(pieces) for pieces in zip(*decoding(params, prompts, tokens, seed), strict=True)
+  ]
   return [row.tolist() for row in rows]
 
 
@@ -41,7 +44,9 @@ def test_greedy_is_what_the_whole_sequence_gives(model):
   network, params = model
   decoding = Decoding(network, Draw(temperature=0), eot=EOT, ids=VOCAB, chunk=4)
   got = written(decoding, params, prompts(), 12)
-  forward = jax.jit(lambda t: network(params, network(params, t, jnp.arange(24)[None], None)[0], method="logits"))
+  forward = jax.jit(
+    lambda t: network(params, network(params, t, jnp.arange(24)[None], None)[0], method="logits")
+  )
   for ids, new in zip(prompts(), got, strict=True):
     ids = ids.tolist()
     for _ in range(12):
@@ -51,7 +56,9 @@ def test_greedy_is_what_the_whole_sequence_gives(model):
       if token == EOT:
         break
       ids.append(token)
-    assert new == ids[len(ids) - len(new) :] and len(ids) - len(new) == len(prompts()[got.index(new)])
+    assert new == ids[len(ids) - len(new) :] and len(ids) - len(new) == len(
+      prompts()[got.index(new)]
+    )
 
 
 def test_a_row_does_not_depend_on_the_rows_beside_it(model):
@@ -65,9 +72,15 @@ def test_a_row_does_not_depend_on_the_rows_beside_it(model):
 def test_seed_and_chunk(model):
   network, params = model
   draw = Draw(temperature=2.0)
-  first = written(Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=4), params, prompts(), 10, seed=1)
-  assert first == written(Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=7), params, prompts(), 10, seed=1)
-  assert first != written(Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=4), params, prompts(), 10, seed=2)
+  first = written(
+    Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=4), params, prompts(), 10, seed=1
+  )
+  assert first == written(
+    Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=7), params, prompts(), 10, seed=1
+  )
+  assert first != written(
+    Decoding(network, draw, eot=EOT, ids=VOCAB, chunk=4), params, prompts(), 10, seed=2
+  )
   assert all(token < VOCAB for row in first for token in row)
 
 

@@ -1,4 +1,5 @@
-"""The documents tell the truth: commands exist, the example holds the laws, the table is the plan."""
+"""The documents tell the truth: commands exist, the example holds the laws, the table is the
+plan."""
 
 import pathlib
 import re

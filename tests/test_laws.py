@@ -26,7 +26,9 @@ def test_losses_are_the_same_on_a_mesh(spec):
   laws.sharding(mixer(spec))
 
 
-@pytest.mark.parametrize("sizes", [dict(fsdp=8), dict(tensor=4, data=2), dict(sequence=2, data=4)], ids=str)
+@pytest.mark.parametrize(
+  "sizes", [dict(fsdp=8), dict(tensor=4, data=2), dict(sequence=2, data=4)], ids=str
+)
 def test_losses_are_the_same_on_other_meshes(sizes):
   laws.sharding(mixer("attention(heads=4)"), sizes, steps=2)
 
@@ -67,7 +69,9 @@ class Mean(Mixer):
     return dict(h_BF=zeros(batch, width))
 
 
-@pytest.mark.parametrize("law", ["splitting", "causality", "packing", "names", "learning", "bfloat16"])
+@pytest.mark.parametrize(
+  "law", ["splitting", "causality", "packing", "names", "learning", "bfloat16"]
+)
 def test_law_catches_a_mixer_that_breaks_it(law):
   laws.LAWS[law](Mean())
   with pytest.raises(laws.LawBroken):

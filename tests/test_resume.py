@@ -1,4 +1,5 @@
-"""The resume certificate: kill -9 at random moments, damage the newest checkpoint, and end with the same bits.
+"""The resume certificate: kill -9 at random moments, damage the newest checkpoint, and end with the
+same bits.
 
 `pytest tests/test_resume.py --kills 20` tries harder than CI does.
 """
@@ -40,7 +41,9 @@ def command(tmp_path, name, *overrides):
 
 def start(argv, devices=1):
   environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
-  return subprocess.Popen(argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+  return subprocess.Popen(
+    argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+  )
 
 
 def finish(argv, devices=1):
@@ -68,7 +71,10 @@ def newest(folder: pathlib.Path) -> int:
 
 def bits(workdir) -> dict[str, np.ndarray]:
   with jax.default_device(jax.devices()[0]):
-    return {path: np.asarray(leaf) for path, leaf in by_path(open_run(str(workdir), "latest").params).items()}
+    return {
+      path: np.asarray(leaf)
+      for path, leaf in by_path(open_run(str(workdir), "latest").params).items()
+    }
 
 
 @pytest.fixture(scope="module")
@@ -93,7 +99,9 @@ def test_kill_9_at_random_moments_and_a_damaged_checkpoint_change_no_bit(uninter
     process.communicate()
     steps = checkpoint.steps(folder)
     if len(steps) > 1 and not damaged:
-      largest = max((folder / str(steps[-1])).rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0)
+      largest = max(
+        (folder / str(steps[-1])).rglob("*"), key=lambda p: p.stat().st_size if p.is_file() else 0
+      )
       os.truncate(largest, largest.stat().st_size // 2)
       damaged = True
   _, err = finish(argv)

@@ -1,7 +1,7 @@
 """A decoder with a head over classes in place of the one over tokens.
 
-Its parameters share the decoder's names, so that a pretrained decoder's checkpoint restores into it with the
-class head as the only leaf that is missing.
+Its parameters share the decoder's names, so that a pretrained decoder's checkpoint restores into it
+with the class head as the only leaf that is missing.
 """
 
 import flax.linen as nn
@@ -31,7 +31,8 @@ class Classifier(nn.Module):
   def __call__(
     self, tokens_BT: jax.Array, pos_BT: jax.Array, weight_BT: jax.Array, train: bool = False
   ) -> jax.Array:
-    """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on padding."""
+    """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on
+    padding."""
     x_BTD, _ = self.decoder(tokens_BT, pos_BT, None, train)
     x_BTD = x_BTD.astype(jnp.float32)
     if self.pool == "last":

@@ -18,8 +18,10 @@ from seqlab.ops.dense import dense
 class Decoder(nn.Module):
   """Tokens and positions in, features out; `logits` and `unembedding` give the head.
 
-  vocab: ids. length: rows of the learned position table; 0 for none (positions are then the mixers').
-  layers: the repeating pattern. tied: the head is the embedding. dtype: of activations and products.
+  vocab: ids. length: rows of the learned position table; 0 for none (positions are then the
+    mixers').
+  layers: the repeating pattern. tied: the head is the embedding. dtype: of activations and
+    products.
   """
 
   vocab: int
@@ -35,7 +37,8 @@ class Decoder(nn.Module):
   unroll: int = 0
 
   def setup(self) -> None:
-    # Small, so that the first logits are near zero and the first loss near log(vocab), as GPT-2 starts.
+    # Small, so that the first logits are near zero and the first loss near log(vocab), as GPT-2
+    # starts.
     self.embed_VD = weight(self, "embed_VD", (self.vocab, self.width), std=0.02)
     if self.length:
       self.position_SD = weight(self, "position_SD", (self.length, self.width), std=0.02)
@@ -49,8 +52,8 @@ class Decoder(nn.Module):
     self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, train: bool = False
   ) -> tuple[jax.Array, dict | None]:
     """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens."""
-    # Gathered over fsdp before the lookup, as every weight is before its product: a lookup in rows that are
-    # cut across their width would be moved whole to each device.
+    # Gathered over fsdp before the lookup, as every weight is before its product: a lookup in rows
+    # that are cut across their width would be moved whole to each device.
     x_BTD = axes.constrain(self.embed_VD.astype(self.dtype), "V.")[tokens_BT]
     if self.length:
       x_BTD += self.position_SD.astype(self.dtype)[pos_BT]

@@ -1,4 +1,5 @@
-"""A flax module behind plain functions: all that objectives, the sampler and the laws see of a network."""
+"""A flax module behind plain functions: all that objectives, the sampler and the laws see of a
+network."""
 
 from typing import Any
 
@@ -15,8 +16,9 @@ class Network:
     self.module = module
 
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]:
-    """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack are scaled by
-    1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with depth."""
+    """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack
+    are scaled by 1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with
+    depth."""
     params = self.module.init({"params": key}, *inputs)["params"]
     depth = getattr(self.module, "depth", None) or self.module.decoder.depth
 
@@ -27,7 +29,9 @@ class Network:
 
     return jax.tree_util.tree_map_with_path(scale, params)
 
-  def __call__(self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = "__call__") -> Any:
+  def __call__(
+    self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = "__call__"
+  ) -> Any:
     if method != "__call__":
       return self.module.apply({"params": params}, *inputs, method=method)
     rngs = {} if key is None else {"dropout": key}

@@ -1,4 +1,5 @@
-"""Stored parameters and the layers every block needs: weights named by their axes, norms, channel mixing.
+"""Stored parameters and the layers every block needs: weights named by their axes, norms, channel
+mixing.
 
 Parameters are float32 masters; a layer computes in the dtype of its input.
 """
@@ -35,7 +36,8 @@ def bias(module: nn.Module, name: str, shape: tuple[int, ...], value: float = 0.
 
 
 class Norm(nn.Module):
-  """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32 inside."""
+  """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32
+  inside."""
 
   kind: str = "rms"
   bias: bool = False

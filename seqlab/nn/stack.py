@@ -1,8 +1,8 @@
 """A stack of pre-norm residual blocks over a repeating pattern of mixers.
 
-Parameters are stored stacked over repetitions of the pattern (`layers_L/block0/mixer/q_DHK`), whether the
-loop over depth is unrolled or a scan: how it runs is a choice of speed and never changes a checkpoint. What
-is left when the pattern does not divide the depth follows as `tail`.
+Parameters are stored stacked over repetitions of the pattern (`layers_L/block0/mixer/q_DHK`),
+whether the loop over depth is unrolled or a scan: how it runs is a choice of speed and never
+changes a checkpoint. What is left when the pattern does not divide the depth follows as `tail`.
 """
 
 import dataclasses
@@ -24,7 +24,8 @@ POLICIES = {
 
 @dataclasses.dataclass(frozen=True)
 class Layer:
-  """What a block of the pattern is made of. The modules are unbound: every block makes its own of them."""
+  """What a block of the pattern is made of. The modules are unbound: every block makes its own of
+  them."""
 
   mixer: Mixer
   mlp: nn.Module | None
@@ -76,8 +77,8 @@ class Pattern(nn.Module):
 class Stack(nn.Module):
   """`depth` blocks that repeat `layers`, the states of their mixers carried through.
 
-  unroll: repetitions that XLA sees at once; 0 means all of them up to 12 and one by one above, where
-    compile time would grow faster than the depth.
+  unroll: repetitions that XLA sees at once; 0 means all of them up to 12 and one by one above,
+    where compile time would grow faster than the depth.
   """
 
   layers: tuple[Layer, ...]
@@ -109,7 +110,8 @@ class Stack(nn.Module):
     return x_BTD, states if state is not None else None
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any) -> dict:
-    """The state of all mixers before the first token; leaves of `layers_L` are stacked over depth."""
+    """The state of all mixers before the first token; leaves of `layers_L` are stacked over
+    depth."""
     repeats, rest = divmod(self.depth, len(self.layers))
     each = {
       f"block{i}": layer.mixer.init_state(batch, width, capacity, dtype)

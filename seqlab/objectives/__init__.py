@@ -1,4 +1,5 @@
-"""Objectives know batches and losses, not architectures; the registry is what `config.objective` may name."""
+"""Objectives know batches and losses, not architectures; the registry is what `config.objective`
+may name."""
 
 from collections.abc import Callable
 

@@ -13,21 +13,25 @@ Batch = Mapping[str, Any]  # arrays of jax or numpy, by names that spell their a
 
 
 class Network(Protocol):
-  """A network as an objective sees it: a function of parameters and inputs, with a key when training."""
+  """A network as an objective sees it: a function of parameters and inputs, with a key when
+  training."""
 
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]: ...
 
-  def __call__(self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = ...) -> Any: ...
+  def __call__(
+    self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = ...
+  ) -> Any: ...
 
   def init_state(self, batch: int, capacity: int) -> dict[str, Any]: ...
 
 
 class Objective(Protocol):
-  """`players` take turns in that order (a repeated name plays twice); each has its own loss and optimizer.
+  """`players` take turns in that order (a repeated name plays twice); each has its own loss and
+  optimizer.
 
-  Metrics are (total, weight) sums, so that microbatches, devices and evaluation sets add up exactly.
-  `metrics["loss"]` is always there: its weight is what the scalar is a mean over, and gradient
-  accumulation weights by it.
+  Metrics are (total, weight) sums, so that microbatches, devices and evaluation sets add up
+  exactly. `metrics["loss"]` is always there: its weight is what the scalar is a mean over, and
+  gradient accumulation weights by it.
   """
 
   players: ClassVar[tuple[str, ...]]
@@ -43,5 +47,6 @@ class Objective(Protocol):
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
-    """The scalar that `player` minimises, its metrics and the new `extra`; `key` is None in evaluation."""
+    """The scalar that `player` minimises, its metrics and the new `extra`; `key` is None in
+    evaluation."""
     ...

@@ -1,7 +1,7 @@
 """One class for each sequence: cross entropy in nats and accuracy.
 
-The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `label_B` and `weight_B` (0 for the rows
-that fill up the last batch of an evaluation).
+The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `label_B` and
+`weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
 from typing import Any, ClassVar
@@ -14,7 +14,8 @@ from seqlab.ops.cross_entropy import cross_entropy
 
 
 class Classification:
-  """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section 7)."""
+  """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
+  7)."""
 
   players: ClassVar[tuple[str, ...]] = ("model",)
 
@@ -40,4 +41,8 @@ class Classification:
     weight = jnp.sum(weight_B)
     scalar = jnp.sum(target_B * weight_B) / jnp.maximum(weight, 1.0)
     correct_B = (logits_BC.argmax(-1) == label_B) * weight_B
-    return scalar, {"loss": (jnp.sum(nll_B * weight_B), weight), "accuracy": (jnp.sum(correct_B), weight)}, extra
+    return (
+      scalar,
+      {"loss": (jnp.sum(nll_B * weight_B), weight), "accuracy": (jnp.sum(correct_B), weight)},
+      extra,
+    )

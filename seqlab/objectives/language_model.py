@@ -1,8 +1,8 @@
 """Next-token prediction in nats per token.
 
-The batch holds `tokens_BT`, `pos_BT`, `labels_BT` (the token after each) and `weight_BT` (0 where there is no
-label). Documents begin with the end-of-text token, so every label is a real one and none crosses into text that
-the mixer could not see.
+The batch holds `tokens_BT`, `pos_BT`, `labels_BT` (the token after each) and `weight_BT` (0 where
+there is no label). Documents begin with the end-of-text token, so every label is a real one and
+none crosses into text that the mixer could not see.
 """
 
 from typing import Any, ClassVar
@@ -15,10 +15,12 @@ from seqlab.ops.cross_entropy import chunked_cross_entropy
 
 
 class LanguageModel:
-  """z_loss: weight of log(Z)^2 (PaLM, arXiv:2204.02311, section 5), which keeps the logits from drifting.
+  """z_loss: weight of log(Z)^2 (PaLM, arXiv:2204.02311, section 5), which keeps the logits from
+  drifting.
 
-  carry: the mixers' state goes on from window to window (truncated back-propagation through time); the
-    loader then gives each row the continuation of its stream. memory: tokens that attention's caches keep.
+  carry: the mixers' state goes on from window to window (truncated back-propagation through time);
+    the loader then gives each row the continuation of its stream. memory: tokens that attention's
+    caches keep.
   """
 
   players: ClassVar[tuple[str, ...]] = ("model",)

@@ -1,9 +1,9 @@
 """Softmax attention over the tokens of a document that came before.
 
-Attention as in Vaswani 2017 (arXiv:1706.03762, eq. 1) with grouped-query heads (arXiv:2305.13245), a sliding
-window (arXiv:2004.05150) whose cache is a ring, rotary (arXiv:2104.09864, rotate-half as in GPT-NeoX) or ALiBi
-positions (arXiv:2108.12409), RMS-normed queries and keys (arXiv:2302.05442) and soft-capped scores (Gemma 2,
-arXiv:2408.00118).
+Attention as in Vaswani 2017 (arXiv:1706.03762, eq. 1) with grouped-query heads (arXiv:2305.13245),
+a sliding window (arXiv:2004.05150) whose cache is a ring, rotary (arXiv:2104.09864, rotate-half as
+in GPT-NeoX) or ALiBi positions (arXiv:2108.12409), RMS-normed queries and keys (arXiv:2302.05442)
+and soft-capped scores (Gemma 2, arXiv:2408.00118).
 """
 
 from typing import Any
@@ -29,7 +29,8 @@ class Attention(Mixer):
   heads: query heads. kv_heads: key and value heads, 0 for as many as query heads.
   head_width: 0 for width / heads. window: tokens a query sees, itself included; 0 for all.
   positions: "rope", "alibi" or "none" (order is then seen through the causal mask alone).
-  qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for none.
+  qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for
+    none.
   """
 
   heads: int = 4
@@ -69,7 +70,8 @@ class Attention(Mixer):
     return dict(
       k_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
       v_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
-      segment_BS=jnp.full((batch, slots), -1, jnp.int32),  # which document a slot holds; -1 is empty
+      # which document a slot holds; -1 is empty
+      segment_BS=jnp.full((batch, slots), -1, jnp.int32),
       segment_B=jnp.zeros((batch,), jnp.int32),  # the document that is being read
       time=jnp.zeros((), jnp.int32),  # tokens read so far
     )
@@ -93,7 +95,12 @@ class Attention(Mixer):
     return axes.constrain(y_BTHK, "BTHK")
 
   def _attend(
-    self, q_BTHK: jax.Array, k_BTHK: jax.Array, v_BTHK: jax.Array, pos_BT: jax.Array, state: dict | None
+    self,
+    q_BTHK: jax.Array,
+    k_BTHK: jax.Array,
+    v_BTHK: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None,
   ) -> tuple[jax.Array, dict | None]:
     options = dict(
       window=self.window or None,
@@ -109,16 +116,22 @@ class Attention(Mixer):
     segment_BT += state["segment_B"][:, None]
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BSHK"].shape[1])
     kept = min(length, slots)
-    at_S = (time + jnp.arange(length - kept, length)) % slots  # the ring's slots that the newest fill
+    # the ring's slots that the newest fill
+    at_S = (time + jnp.arange(length - kept, length)) % slots
     new = dict(k_BSHK=k_BTHK, v_BSHK=v_BTHK, segment_BS=segment_BT)
     ring = {
-      name: state[name].at[:, at_S].set(x[:, length - kept :].astype(state[name].dtype), unique_indices=True)
+      name: state[name]
+      .at[:, at_S]
+      .set(x[:, length - kept :].astype(state[name].dtype), unique_indices=True)
       for name, x in new.items()
     }
     if length == 1:  # the ring alone holds all that this query may see
       seen, seen_time_S = ring, _slot_times(time + 1, slots)
     else:
-      seen = {name: jnp.concatenate([state[name], x.astype(state[name].dtype)], 1) for name, x in new.items()}
+      seen = {
+        name: jnp.concatenate([state[name], x.astype(state[name].dtype)], 1)
+        for name, x in new.items()
+      }
       seen_time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
     y_BTHK = attention(
       q_BTHK,
@@ -139,5 +152,6 @@ def _slot_times(read: jax.Array, slots: int) -> jax.Array:
 
 
 def _alibi_slopes(heads: int) -> jax.Array:
-  """Slopes 2^(-8h/H), h = 1..H (Press 2022, section 3), a geometric sequence for any number of heads."""
+  """Slopes 2^(-8h/H), h = 1..H (Press 2022, section 3), a geometric sequence for any number of
+  heads."""
   return 2.0 ** (-8.0 * jnp.arange(1, heads + 1) / heads)

@@ -3,13 +3,14 @@
     mixer(x_BTD, pos_BT, state=None) -> (y_BTD, state)
     mixer.init_state(batch, width, capacity, dtype) -> {name: array}
 
-`pos_BT` (int32) is each token's position inside its document; 0 starts a document, and it alone gives
-rotary angles, recurrent resets and attention segments. `state=None` means the whole sequence is here and
-nothing is kept; None comes back. Otherwise the state that the tokens before left goes in, and the state after
-these tokens comes out, so that any cut of a sequence gives what the whole gives (the splitting law).
+`pos_BT` (int32) is each token's position inside its document; 0 starts a document, and it alone
+gives rotary angles, recurrent resets and attention segments. `state=None` means the whole sequence
+is here and nothing is kept; None comes back. Otherwise the state that the tokens before left goes
+in, and the state after these tokens comes out, so that any cut of a sequence gives what the whole
+gives (the splitting law).
 
-Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can hold) and `dtype` (of a cache).
-State leaves are named by their axes like parameters (`h_BF`, `k_BSHK`).
+Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can hold) and `dtype`
+(of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BSHK`).
 """
 
 from typing import Any

@@ -1,4 +1,5 @@
-"""Long short-term memory (Hochreiter 1997; forget gate of Gers 2000; the form of Graves, arXiv:1308.0850, no peepholes).
+"""Long short-term memory (Hochreiter 1997; forget gate of Gers 2000; the form of Graves,
+arXiv:1308.0850, no peepholes).
 
     i, f, g, o = x_t @ W + h_{t-1} @ U + b
     c_t = sigmoid(f) * c_{t-1} + sigmoid(i) * tanh(g)
@@ -19,7 +20,8 @@ from seqlab.ops.lstm import lstm
 
 
 class LSTM(Mixer):
-  """hidden: cells; 0 for the width (the hidden state is then the output). forget_bias: its first value."""
+  """hidden: cells; 0 for the width (the hidden state is then the output). forget_bias: its first
+  value."""
 
   hidden: int = 0
   forget_bias: float = 1.0

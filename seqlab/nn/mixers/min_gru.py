@@ -5,8 +5,9 @@ Feng 2024 ("Were RNNs all we needed?", arXiv:2410.01201, section 3.1 and appendi
     z_t = sigmoid(x_t @ W_z + b_z)
     h_t = (1 - z_t) * h_{t-1} + z_t * g(x_t @ W_h + b_h)
 
-g is x + 0.5 for x >= 0 and sigmoid(x) below: positive, as the paper's log-space scan wants it. This scan
-runs in linear space, so `positive=False` gives the paper's first form (g the identity) as well.
+g is x + 0.5 for x >= 0 and sigmoid(x) below: positive, as the paper's log-space scan wants it. This
+scan runs in linear space, so `positive=False` gives the paper's first form (g the identity) as
+well.
 """
 
 from typing import Any
