@@ -9,7 +9,6 @@ from members import SPECS, mixer
 from seqlab import laws
 from seqlab.nn.layers import weight
 from seqlab.nn.mixers import MIXERS, Mixer
-from seqlab.nn.mixers.base import zeros
 from seqlab.spec import parse_one
 
 SHARDED = [f"{name}()" for name in MIXERS]
@@ -66,7 +65,7 @@ class Mean(Mixer):
     return y_BTD, None if state is None else dict(h_BF=h_BF)
 
   def init_state(self, batch, width, capacity, dtype=jnp.float32):
-    return dict(h_BF=zeros(batch, width))
+    return dict(h_BF=jnp.zeros((batch, width), jnp.float32))
 
 
 @pytest.mark.parametrize(

@@ -34,11 +34,6 @@ class Mixer(nn.Module):
     raise NotImplementedError
 
 
-def zeros(*shape: int) -> jax.Array:
-  """A recurrent state before the first token."""
-  return jnp.zeros(shape, jnp.float32)
-
-
 def divide(whole: int, parts: int, mixer: str, what: str) -> int:
   """`whole // parts`, or a UserError that says what does not divide."""
   if parts < 1 or whole % parts:

@@ -1,42 +1,67 @@
-"""What the gated recurrences share: the projection of the input to gates, and the way back to the
-width."""
+"""What recurrent mixers share: the way in from the width to gates, the way out, and a state of
+fixed size.
+"""
 
 import math
+from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.layers import weight
+from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.dense import dense
 
 
-def gates(
-  module: nn.Module, x_BTD: jax.Array, count: int, hidden: int, biases: tuple[float, ...]
-) -> jax.Array:
-  """`x @ w_DGF + bias_GF`, all gates and all times in one product; the biases start at `biases`."""
+class Recurrent(Mixer):
+  """A recurrence over `hidden` units; 0 for the width, and the hidden state is then the output as
+  it is.
+
+  A member says in `recur` what happens between the input and the hidden states, and in `states` how
+  many vectors it carries."""
+
+  hidden: int = 0
+
+  def recur(
+    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+  ) -> tuple[jax.Array, dict]:
+    """Hidden states [B, T, F] and the state after the last; a state is zeroed before a step where
+    `reset_BT`.
+    """
+    raise NotImplementedError
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    width = x_BTD.shape[-1]
+    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    h_BTF, last = self.recur(x_BTD, pos_BT == 0, start, self.hidden or width)
+    y_BTD = h_BTF.astype(x_BTD.dtype)
+    if self.hidden:
+      y_BTD = dense(y_BTD, weight(self, "out_FD", (self.hidden, width)))
+    return y_BTD, None if state is None else last
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    """Zeros in float32: a state in bfloat16 forgets what it adds up."""
+    return dict(h_BF=jnp.zeros((batch, self.hidden or width), jnp.float32))
+
+
+def gates(module: nn.Module, x_BTD: jax.Array, hidden: int, biases: tuple[float, ...]) -> jax.Array:
+  """`x @ w_DGF + bias_GF`: all gates and times in one product; each gate's bias starts at its
+  number.
+  """
+  count = len(biases)
   w_DGF = weight(module, "w_DGF", (x_BTD.shape[-1], count, hidden))
-  bias_GF = module.param("bias_GF", lambda _, shape: _rows(biases, shape), (count, hidden))
-  x_BTGF = dense(x_BTD, w_DGF) + bias_GF.astype(x_BTD.dtype)
-  return axes.constrain(x_BTGF, "BTGF")
+  first_G1 = jnp.asarray(biases, jnp.float32)[:, None]
+  bias_GF = module.param("bias_GF", lambda _: jnp.broadcast_to(first_G1, (count, hidden)))
+  return axes.constrain(dense(x_BTD, w_DGF) + bias_GF.astype(x_BTD.dtype), "BTGF")
 
 
 def recurrent_weight(module: nn.Module, count: int, hidden: int) -> jax.Array:
-  """`recurrent_FGF`: from the hidden state to all gates, 1/sqrt(hidden) as cuDNN and PyTorch scale
-  it."""
+  """`recurrent_FGF`, from the hidden state to all gates, with the variance of PyTorch's uniform
+  ±1/sqrt(hidden).
+  """
   return weight(module, "recurrent_FGF", (hidden, count, hidden), std=1 / math.sqrt(3 * hidden))
-
-
-def project_out(module: nn.Module, h_BTF: jax.Array, x_BTD: jax.Array, hidden: int) -> jax.Array:
-  """The hidden states as the mixer's output; a product only where a hidden width of its own was
-  asked for."""
-  h_BTF = h_BTF.astype(x_BTD.dtype)
-  if not hidden:
-    return h_BTF
-  return dense(h_BTF, weight(module, "out_FD", (hidden, x_BTD.shape[-1])))
-
-
-def _rows(values: tuple[float, ...], shape: tuple[int, ...]) -> jax.Array:
-  import jax.numpy as jnp
-
-  return jnp.broadcast_to(jnp.asarray(values, jnp.float32)[:, None], shape)
