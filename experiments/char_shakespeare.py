@@ -3,7 +3,8 @@
 What:     a small decoder on tiny Shakespeare, relative positions left to the mixer.
 Data:     karpathy/char-rnn's input.txt; the last 10% are the validation text.
 Command:  seqlab train --config=experiments/char_shakespeare.py --workdir=runs/char
-          --config.model.mixer="rnn()" | "lstm()" | "gru()" | "min_gru()" | "min_gru() | attention(heads=4)"
+          with --config.model.mixer="rnn()", "lstm()", "gru()", "min_gru()" or
+          "min_gru() | attention(heads=4)"
 Time:     about 5 minutes on 2 CPU cores.
 Expected: between 1.6 and 1.9 nats, by mixer.
 """

@@ -1,9 +1,11 @@
-"""Pretrain on text, then fine-tune on sentiment, beside the same model from scratch on the same budget.
+"""Pretrain on text, then fine-tune on sentiment, beside the same model from scratch.
 
-Data:     waimai_10k (11,987 reviews of Chinese take-away, 1 = content) and ChnSentiCorp_htl_all (7,766 of hotels).
-          The pretraining reads both as plain text; the fine-tuning reads waimai with labels. A review is in the
-          validation split by a hash of its place in the file, hence in the same split in every stage.
-Command:  seqlab train --config=experiments/finetune_sentiment.py:pretrain --workdir=runs/sentiment/pretrain
+Data:     waimai_10k (11,987 reviews of Chinese take-away, 1 = content) and ChnSentiCorp_htl_all
+          (7,766 of hotels). The pretraining reads both as plain text; the fine-tuning reads waimai
+          with labels. A review is in the validation split by a hash of its place in the file, hence
+          in the same split in every stage.
+Command:  seqlab train --config=experiments/finetune_sentiment.py:pretrain \\
+            --workdir=runs/sentiment/pretrain
           scripts/seeds --runs=runs/sentiment --metric=accuracy \\
             experiments/finetune_sentiment.py:finetune experiments/finetune_sentiment.py:scratch
 Time:     about 4 minutes on 2 CPU cores for the pretraining, and 4 for three seeds of both.

@@ -1,7 +1,7 @@
 """GPT-2 small, 124M parameters, trained from scratch.
 
-Paper:    Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; the settings of
-          karpathy/nanoGPT's train_gpt2.py (batch 480 x 1024 tokens, 600k steps).
+Paper:    Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; the settings
+          of karpathy/nanoGPT's train_gpt2.py (batch 480 x 1024 tokens, 600k steps).
 Command:  seqlab train --config=experiments/gpt2_124m.py --workdir=runs/gpt2 \\
             --config.data.source="jsonl(path='openwebtext/*.jsonl.gz')" \\
             --config.data.tokenizer="file(path='gpt2/tokenizer.json')"

@@ -1,10 +1,11 @@
 """Quickstart: a small Transformer on text that every Python installation carries.
 
-What:     byte-level BPE and a decoder of 1.3M parameters on the standard library's own code and docstrings.
+What:     byte-level BPE and a decoder of 1.3M parameters on the standard library's own code and
+          docstrings.
 Command:  seqlab train --config=experiments/quickstart.py --workdir=runs/quickstart
 Time:     about 4 minutes on 2 CPU cores.
-Expected: bits per byte below a byte bigram model's and xz's on the same text (scripts/demo prints all three).
-          The corpus depends on the Python version, so the number itself does too.
+Expected: bits per byte below a byte bigram model's and xz's on the same text (scripts/demo prints
+          them all). The corpus depends on the Python version, so the number itself does too.
 """
 
 from ml_collections import ConfigDict

@@ -97,8 +97,9 @@ def run(config: ConfigDict) -> None:
   sums = [(LABELS[name], f"{value:,.0f}") for name, value in model_costs(config, vocab).items()]
   show("the whole model", ("", "count"), sums)
   print(
-    "FLOPs are of matrix products, two a multiply-add, exact from the jaxpr; scores that a mask hides count.\n"
-    "Element-wise operations are counted apart; decode FLOPs are both, for one token after `length` others."
+    "FLOPs are of matrix products, two a multiply-add, exact from the jaxpr; scores that a mask "
+    "hides count.\nElement-wise operations are counted apart; decode FLOPs are both, for one token "
+    "after `length` others."
   )
 
 

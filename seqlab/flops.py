@@ -22,32 +22,12 @@ PEAKS = {
 }  # fmt: skip
 
 # Data movement: bytes, not operations.
-_FREE = frozenset(
-  [
-    "broadcast_in_dim",
-    "reshape",
-    "transpose",
-    "slice",
-    "dynamic_slice",
-    "dynamic_update_slice",
-    "concatenate",
-    "pad",
-    "squeeze",
-    "gather",
-    "scatter",
-    "convert_element_type",
-    "copy",
-    "iota",
-    "rev",
-    "split",
-    "stop_gradient",
-    "optimization_barrier",
-    "sharding_constraint",
-    "device_put",
-    "bitcast_convert_type",
-    "expand_dims",
-  ]
-)
+_FREE = frozenset([
+  "broadcast_in_dim", "reshape", "transpose", "slice", "dynamic_slice", "dynamic_update_slice",
+  "concatenate", "pad", "squeeze", "gather", "scatter", "convert_element_type", "copy", "iota",
+  "rev", "split", "stop_gradient", "optimization_barrier", "sharding_constraint", "device_put",
+  "bitcast_convert_type", "expand_dims",
+])  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)

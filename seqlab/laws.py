@@ -102,7 +102,8 @@ def names(mixer: Mixer) -> None:
   for path, leaf in {**by_path(params["params"]), **by_path(state)}.items():
     if len(axes.letters(path)) != leaf.ndim:
       raise LawBroken(
-        f"{path} has {leaf.ndim} axes; its letters {axes.letters(path)!r} name {len(axes.letters(path))}"
+        f"{path} has {leaf.ndim} axes; its letters {axes.letters(path)!r} name "
+        f"{len(axes.letters(path))}"
       )
   for path, leaf in by_path(state).items():
     if "B" in axes.letters(path) and leaf.shape[axes.letters(path).index("B")] != BATCH:

@@ -51,10 +51,9 @@ class Log:
     }
     bad = ~np.isfinite(sums["loss"][0]) | ~np.isfinite(sums["grad_norm"][0])
     if self._stop and bad.any():
-      at = last - len(bad) + int(np.argmax(bad)) + 1
-      raise Diverged(
-        f"step {at}: loss {sums['loss'][0][np.argmax(bad)]}, gradient norm {sums['grad_norm'][0][np.argmax(bad)]}"
-      )
+      first = int(np.argmax(bad))
+      loss, norm = sums["loss"][0][first], sums["grad_norm"][0][first]
+      raise Diverged(f"step {last - len(bad) + first + 1}: loss {loss}, gradient norm {norm}")
     numbers = {name: float(t.sum() / max(w.sum(), 1e-9)) for name, (t, w) in sums.items()}
     self._clock.tick(last)
     numbers |= {"lr": float(self._schedule(last - 1)), **self._clock.rates()}

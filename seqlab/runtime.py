@@ -56,8 +56,9 @@ def configure(cache_dir: str | os.PathLike | None = None) -> None:
       jax.config.update("jax_compilation_cache_dir", str(cache))
   jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.0)
   jax.config.update("jax_persistent_cache_min_entry_size_bytes", 0)
-  if jax.config.jax_num_cpu_devices > 1:
-    simulate_devices(jax.config.jax_num_cpu_devices)
+  devices = jax.config.jax_num_cpu_devices  # type: ignore[attr-defined]
+  if devices > 1:
+    simulate_devices(devices)
 
 
 def simulate_devices(count: int) -> None:

@@ -63,7 +63,8 @@ def run(
   longest = max(map(len, ids)) + tokens
   if config.model.learned_positions and longest > config.length:
     raise UserError(
-      f"--tokens={tokens}: prompt and new tokens make {longest}, and the model has learned {config.length} positions"
+      f"--tokens={tokens}: prompt and new tokens make {longest}, and the model has "
+      f"learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
   network = build.make_network(config, trained.corpus.vocab)

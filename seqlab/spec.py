@@ -32,7 +32,8 @@ def parse(text: str, key: str = "spec") -> list[Call]:
     UserError: the text is not names, `|` and keyword arguments with literal values.
   """
   wrong = UserError(
-    f"{key}={text!r}: write calls with literal keyword arguments, such as 'lstm() | attention(heads=4)'"
+    f"{key}={text!r}: write calls with literal keyword arguments, such as "
+    f"'lstm() | attention(heads=4)'"
   )
   try:
     tree = ast.parse(text.strip(), mode="eval").body
@@ -73,7 +74,8 @@ def make(call: Call, members: Mapping[str, Callable], key: str = "spec", **given
   """
   if call.name not in members:
     raise UserError(
-      f"{key}: unknown {call.name!r}{nearest(call.name, members)}; known: {', '.join(sorted(members))}"
+      f"{key}: unknown {call.name!r}{nearest(call.name, members)}; "
+      f"known: {', '.join(sorted(members))}"
     )
   member = members[call.name]
   taken = {"self", "parent", "name", *given}  # what a user may not set

@@ -38,7 +38,8 @@ def read_config(workdir: str) -> ConfigDict:
   path = pathlib.Path(workdir) / "config.json"
   if not path.is_file():
     raise UserError(
-      f"--workdir={workdir}: no run here (there is no config.json); give a folder that `seqlab train` made"
+      f"--workdir={workdir}: no run here (there is no config.json); give a folder that "
+      f"`seqlab train` made"
     )
   return configs.read(path)
 

@@ -110,9 +110,11 @@ def test_choose(draw, seen, possible):
 
 
 def test_temperature_flattens():
-  cold, hot = (np.asarray(choose(
-    jnp.tile(jnp.log(jnp.asarray([0.8, 0.2])), (2000, 1)), jnp.zeros((2000, 2), bool),
-    jax.random.split(jax.random.key(0), 2000), Draw(temperature=t))).mean() for t in (0.5, 2.0))  # fmt: skip
+  logits_BV = jnp.tile(jnp.log(jnp.asarray([0.8, 0.2])), (2000, 1))
+  seen_BV, keys_B = jnp.zeros((2000, 2), bool), jax.random.split(jax.random.key(0), 2000)
+  cold, hot = (
+    np.asarray(choose(logits_BV, seen_BV, keys_B, Draw(temperature=t))).mean() for t in (0.5, 2.0)
+  )
   assert abs(cold - 0.04 / 0.68) < 0.03 and abs(hot - 1 / 3) < 0.04
 
 

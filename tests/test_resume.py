@@ -31,11 +31,13 @@ def command(tmp_path, name, *overrides):
     text.write_text("\n".join(" ".join(draw.choices(words, k=9)) for _ in range(400)))
   return [
     sys.executable, "-m", "seqlab.cli", "train", f"--workdir={tmp_path / name}",
-    f"--config.data.source=text(path='{text}', documents='line')", f"--config.data.store={tmp_path / 'data'}",
+    f"--config.data.source=text(path='{text}', documents='line')",
+    f"--config.data.store={tmp_path / 'data'}",
     f"--config.steps={STEPS}", "--config.batch=4", "--config.length=16", "--config.model.width=16",
-    "--config.model.depth=2", "--config.model.mixer=lstm() | attention(heads=2)", "--config.model.dropout=0.1",
-    "--config.ema=0.9", "--config.log.every=1", "--config.log.tensorboard=False", "--config.evaluate.every=20",
-    "--config.evaluate.batches=2", "--config.checkpoint.every=4", *overrides,
+    "--config.model.depth=2", "--config.model.mixer=lstm() | attention(heads=2)",
+    "--config.model.dropout=0.1", "--config.ema=0.9", "--config.log.every=1",
+    "--config.log.tensorboard=False", "--config.evaluate.every=20", "--config.evaluate.batches=2",
+    "--config.checkpoint.every=4", *overrides,
   ]  # fmt: skip
 
 

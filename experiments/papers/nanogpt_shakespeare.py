@@ -1,11 +1,15 @@
 """nanoGPT on tiny Shakespeare, character level (PAPERS row 3).
 
-Paper:    karpathy/nanoGPT, README, "quick start" (config/train_shakespeare_char.py and its CPU settings).
-Claim:    validation loss 1.88 nats with the CPU settings (over 20 random batches), 1.4697 with the GPU settings.
+Paper:    karpathy/nanoGPT, README, "quick start" (config/train_shakespeare_char.py and its CPU
+          settings).
+Claim:    validation loss 1.88 nats with the CPU settings (over 20 random batches), 1.4697 with the
+          GPU settings.
 Data:     karpathy/char-rnn's input.txt, 1,115,394 characters; the last 10% are the validation text.
 Command:  seqlab train --config=experiments/papers/nanogpt_shakespeare.py --workdir=runs/nanogpt
-          seqlab train --config=experiments/papers/nanogpt_shakespeare.py:gpu --workdir=runs/nanogpt_gpu
-          Any mixer in the same place: --config.model.mixer="lstm()", "min_gru() | attention(heads=4)", ...
+          seqlab train --config=experiments/papers/nanogpt_shakespeare.py:gpu \\
+            --workdir=runs/nanogpt_gpu
+          Any mixer in the same place: --config.model.mixer="lstm()",
+          "min_gru() | attention(heads=4)", ...
 Time:     cpu: about 2 minutes on 2 cores; gpu: a few minutes on one GPU.
 Expected: cpu: at most 1.92 nats over the whole validation text after 2,000 steps.
 """
