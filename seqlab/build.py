@@ -71,7 +71,8 @@ def check(config: ConfigDict) -> None:
       raise UserError(f"config.{key}={config[key]}: a positive number is wanted")
   if config.batch % config.accumulate:
     raise UserError(
-      f"config.accumulate={config.accumulate} does not divide config.batch={config.batch} into microbatches"
+      f"config.accumulate={config.accumulate} does not divide config.batch={config.batch} into "
+      f"microbatches"
     )
 
 
@@ -82,19 +83,25 @@ def make_mesh(config: ConfigDict) -> Mesh:
   rows = config.batch // config.accumulate
   if rows % ways:
     raise UserError(
-      f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows at once, "
-      f"which the {ways} devices along data and fsdp do not divide"
+      f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows at "
+      f"once, which the {ways} devices along data and fsdp do not divide"
     )
   return mesh
 
 
 def table(config: ConfigDict) -> dict[str, Any]:
   """The changes to the table of axes that the config asks for."""
-  changes = dict(config.axes)
+  try:
+    changes = dict(config.axes)
+  except (TypeError, ValueError):
+    raise UserError(
+      f"config.axes={config.axes!r}: pairs of a letter and a mesh axis, such as (('K', 'tensor'),)"
+    ) from None
   for letter, mesh_axis in changes.items():
     if letter not in axes.ALPHABET or not set(np.atleast_1d(mesh_axis)) <= {"", *axes.MESH_AXES}:
       raise UserError(
-        f"config.axes: {letter!r} to {mesh_axis!r}; letters are {axes.ALPHABET}, mesh axes {axes.MESH_AXES}"
+        f"config.axes: {letter!r} to {mesh_axis!r}; letters are {axes.ALPHABET}, mesh axes "
+        f"{axes.MESH_AXES}"
       )
   return changes
 
@@ -105,7 +112,8 @@ def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
   model = config.model
   if model.vocab and model.vocab < vocab:
     raise UserError(
-      f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} or more, or 0"
+      f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} "
+      f"or more, or 0"
     )
   mlp = make(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
   mixers = [
@@ -135,8 +143,8 @@ def make_objective(config: ConfigDict, corpus: Corpus) -> Objective:
     classes = len(corpus.labels)
     if classes < 2:
       raise UserError(
-        f"config.objective={config.objective!r}: the source has {classes} classes; name the column with "
-        f"label=… in config.data.source"
+        f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
+        f"with label=… in config.data.source"
       )
   network = make_network(config, corpus.vocab, classes)
   return make(call, OBJECTIVES, "config.objective", network=network)

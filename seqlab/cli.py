@@ -7,6 +7,7 @@ by a signal after saving (the same command resumes).
 
 import argparse
 import dataclasses
+import errno
 import importlib
 import logging
 import os
@@ -36,7 +37,8 @@ COMMANDS = dict(
   train=Command(
     "seqlab.train",
     "Train a model, or go on with a run that was stopped.",
-    'seqlab train --config=experiments/quickstart.py --config.model.mixer="lstm()" --workdir=runs/lstm',
+    "seqlab train --config=experiments/quickstart.py --workdir=runs/lstm "
+    '--config.model.mixer="lstm()"',
     (WORKDIR,),
     takes_config=True,
   ),
@@ -49,7 +51,7 @@ COMMANDS = dict(
       ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
       ("--batch", dict(type=int, default=0, help="sequences at once; changes no number")),
-      ("--data", dict(default="", metavar="SOURCE", help="another source, such as \"text(path='a.txt')\"")),
+      ("--data", dict(default="", metavar="SOURCE", help="another: \"text(path='a.txt')\"")),
     ),
   ),
   sample=Command(
@@ -58,15 +60,15 @@ COMMANDS = dict(
     'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
     (
       WORKDIR,
-      ("--prompt", dict(action="append", default=[], help="text to go on from; may be given several times")),
+      ("--prompt", dict(action="append", default=[], help="text to go on from; several allowed")),
       ("--tokens", dict(type=int, default=200, help="new tokens at most")),
       ("--samples", dict(type=int, default=1, help="continuations of each prompt")),
       ("--temperature", dict(type=float, default=1.0, help="0 takes the likeliest token")),
       ("--top_k", dict(type=int, default=0, help="draw from the k likeliest; 0 for all")),
       ("--top_p", dict(type=float, default=1.0, help="draw from the smallest set of this mass")),
-      ("--min_p", dict(type=float, default=0.0, help="drop tokens below this share of the likeliest")),
-      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1 makes seen tokens less likely")),
-      ("--stop", dict(action="append", default=[], help="text that ends a continuation; several allowed")),
+      ("--min_p", dict(type=float, default=0.0, help="drop what is below this share of the likeliest")),
+      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen tokens less likely")),
+      ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
       ("--seed", dict(type=int, default=0, help="of the draws")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
     ),
@@ -88,8 +90,8 @@ COMMANDS = dict(
     "Prove mixers: run the laws on registered ones or on those of a file of yours.",
     'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
     (
-      ("--mixer", dict(action="append", default=[], help="spec to check; all registered ones if absent")),
-      ("--plugin", dict(action="append", default=[], metavar="FILE", help="Python file that registers mixers")),
+      ("--mixer", dict(action="append", default=[], help="spec to check; all there are if absent")),
+      ("--plugin", dict(action="append", default=[], metavar="FILE", help="file that registers mixers")),
     ),
   ),
 )  # fmt: skip
@@ -122,6 +124,12 @@ def main(argv: list[str] | None = None) -> int:
   except BrokenPipeError:  # the reader of our output has gone
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
+  except OSError as error:
+    if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+      raise
+    where = error.filename or "a file of the run"
+    print(f"seqlab: {where}: the disk is full; free some space and start again", file=sys.stderr)
+    return 2
 
 
 def _run(name: str, argv: list[str]) -> int:
@@ -159,7 +167,8 @@ def _override(argument: str, command: Command, parser: argparse.ArgumentParser) 
     raise UserError(f"{argument}: two dashes are missing; write --{argument.lstrip('-')}")
   flags = [s for action in parser._actions for s in action.option_strings]
   raise UserError(
-    f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; see `{parser.prog} --help`"
+    f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; "
+    f"see `{parser.prog} --help`"
   )
 
 

@@ -47,8 +47,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.pool": ("mean", "features a class is read from: mean or last"),
   "model.vocab": (0, "rows of the embedding; 0 for the tokenizer's ids"),
   "model.dropout": (0.0, "on embeddings and on both branches of a block"),
-  "model.dtype": ("float32", "of activations and products: float32 or bfloat16; parameters stay float32"),
-  "model.remat": ("none", "what the backward pass computes again: none, dots (keep products) or full"),
+  "model.dtype": ("float32", "of activations: float32 or bfloat16; parameters stay float32"),
+  "model.remat": ("none", "what the backward pass computes anew: none, dots (keeps products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet or hub; | mixes them by weight"),
   "data.tokenizer": ("bytes()", "bytes, characters, bpe or file"),
@@ -112,13 +112,19 @@ def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
 
 def save(config: ConfigDict, path: pathlib.Path) -> None:
   """Writes the resolved config as JSON."""
-  path.write_text(json.dumps(dict(flat(config)), indent=2, ensure_ascii=False) + "\n")
+  whole = path.with_suffix(".tmp")  # a kill in the middle of writing must not cost the run
+  whole.write_text(json.dumps(dict(flat(config)), indent=2, ensure_ascii=False) + "\n")
+  os.replace(whole, path)
 
 
 def read(path: pathlib.Path) -> ConfigDict:
   """Reads what `save` wrote. Keys that came after it have their defaults."""
   values = {key: default for key, (default, _) in DEFAULTS.items()}
-  for key, value in json.loads(path.read_text()).items():
+  try:
+    saved = json.loads(path.read_text())
+  except ValueError as error:
+    raise UserError(f"{path}: not a config that seqlab saved ({error})") from None
+  for key, value in saved.items():
     _set(values, key, value, str(path))
   return _nest(values)
 
@@ -150,11 +156,14 @@ def _get_config(file: str) -> Mapping:
   if not hasattr(module, "get_config"):
     raise UserError(f"--config={file}: the file has no get_config()")
   try:
-    return module.get_config(argument) if argument else module.get_config()
+    config = module.get_config(argument) if argument else module.get_config()
   except Exception as error:
     raise UserError(
       f"--config={file}: get_config() fails with {type(error).__name__}: {error}"
     ) from None
+  if not isinstance(config, Mapping | ConfigDict):
+    raise UserError(f"--config={file}: get_config() returns {config!r}; return a ConfigDict")
+  return config
 
 
 def _nearby(path: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import card, runtime
+from seqlab import card, metrics, runtime
 from seqlab import config as configs
 from seqlab.data.corpus import Corpus
 from seqlab.data.tokenizers import save_tokenizer
@@ -22,7 +22,8 @@ from seqlab.errors import UserError
 
 
 def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
-  """Makes the run's folder, or checks that the run in it has this config.
+  """Makes the run's folder, or checks that the run in it has this config. Where no step was ever
+  begun (there are no metrics), there is no run: a mistake does not hold the folder.
 
   Raises:
     UserError: the folder holds a run of another config (the keys that differ), or cannot be
@@ -30,12 +31,12 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
   """
   folder = pathlib.Path(workdir)
   path = folder / "config.json"
-  if path.is_file():
-    if differs := configs.difference(configs.read(path), config):
-      raise UserError(
-        f"--workdir={workdir} holds a run of another config ({'; '.join(differs[:5])}); "
-        f"give another folder, or the config it began with"
-      )
+  begun = path.is_file() and (folder / metrics.FILE).is_file()
+  if begun and (differs := configs.difference(configs.read(path), config)):
+    raise UserError(
+      f"--workdir={workdir} holds a run of another config ({'; '.join(differs[:5])}); "
+      f"give another folder, or the config it began with"
+    )
   try:
     folder.mkdir(parents=True, exist_ok=True)
     configs.save(config, path)
