@@ -153,7 +153,8 @@ def sharding(tree: Any, mesh: Mesh) -> Any:
 
 def constrain(x: jax.Array, axes: str) -> jax.Array:
   """Pins an activation to the sharding of its letters on the current mesh ("." is whole); nothing
-  without a mesh."""
+  without a mesh.
+  """
   mesh = jax.sharding.get_abstract_mesh()
   if mesh.empty or mesh.size == 1:
     return x

@@ -1,5 +1,6 @@
 """From a config to what runs: the only place where objectives and networks meet, and with the
-commands the only one that reads a config."""
+commands the only one that reads a config.
+"""
 
 import dataclasses
 import importlib.util

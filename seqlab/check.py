@@ -1,5 +1,6 @@
 """`seqlab check`: the laws of the mixer contract, on registered mixers and on those of a user's own
-file."""
+file.
+"""
 
 import time
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from seqlab.table import show
 
 def run(mixer: list[str], plugin: list[str]) -> int:
   """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it
-  below the table."""
+  below the table.
+  """
   from rich.progress import Progress
 
   runtime.simulate_devices(8)  # for the sharding law

@@ -122,7 +122,8 @@ class Decoding:
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
   def _loop(self, params: dict, carry: dict, forced_TB: jax.Array) -> tuple[dict, jax.Array]:
     """Takes a token a row for each row of `forced_TB` (-1 where it is free to draw); returns ids
-    [T, B]."""
+    [T, B].
+    """
 
     def one(carry: dict, forced_B: jax.Array) -> tuple[dict, jax.Array]:
       logits_BV, seen_BV, time = carry["logits_BV"], carry["seen_BV"], carry["time"]

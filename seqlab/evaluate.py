@@ -26,7 +26,8 @@ def evaluate(
   eval_step: Callable, params: Any, loader: Loader, mesh: Mesh, extra: dict, batches: int = 0
 ) -> Sums:
   """Sums the metrics of an evaluation loader, its first `batches` batches or all; `extra` is
-  carried through."""
+  carried through.
+  """
   stop = min(batches or loader.steps_per_epoch, loader.steps_per_epoch)
   sums: list[Any] = []
   with prefetch(loader, stop=stop) as stream:
@@ -42,7 +43,8 @@ def evaluate(
 
 def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float]:
   """Means of the sums; for text, given the `size` of the whole set, also perplexity and bits per
-  byte and character."""
+  byte and character.
+  """
   numbers = {name: total / max(weight, 1) for name, (total, weight) in sums.items()}
   if "accuracy" not in numbers:
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
@@ -55,7 +57,8 @@ def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float
 
 def loader_of(config: Any, corpus: Corpus, split: str, batch: int = 0) -> Loader:
   """The evaluation loader; with carried state the number of lanes is the run's own, since it
-  decides the number."""
+  decides the number.
+  """
   carry = "carry" if "carry=True" in config.objective.replace(" ", "") else ""
   return build.make_loader(config, corpus, split, train=False, batch=0 if carry else batch)
 

@@ -33,7 +33,8 @@ _FREE = frozenset([
 @dataclasses.dataclass(frozen=True)
 class Flops:
   """Operations of one call: `products` of matrix products and convolutions, `elementwise` of the
-  rest."""
+  rest.
+  """
 
   products: int = 0
   elementwise: int = 0

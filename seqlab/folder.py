@@ -54,7 +54,8 @@ def write_card(
   results: Mapping[str, float] | None = None,
 ) -> None:
   """Writes the run's card and its tokenizer; `numbers` are of the model, `results` those of the
-  validation set."""
+  validation set.
+  """
   save_tokenizer(corpus.tokenizer, folder / "tokenizer")
   corpora = {
     store.meta["source"]: dict(

@@ -36,7 +36,8 @@ class LawBroken(AssertionError):
 
 def splitting(mixer: Mixer) -> None:
   """Cut anywhere and fed state to state, a row gives what the whole gives, and so does its last
-  state."""
+  state.
+  """
   params, x_BTD, pos_BT = _inputs(mixer)
   run = jax.jit(mixer.apply)
   whole_BTD, none = run(params, x_BTD, pos_BT)
@@ -96,7 +97,8 @@ def packing(mixer: Mixer) -> None:
 
 def names(mixer: Mixer) -> None:
   """The letters of every parameter and state leaf are its axes: as many as its rank, rows first in
-  a state."""
+  a state.
+  """
   params, _, _ = _inputs(mixer)
   state = mixer.init_state(BATCH, WIDTH, LENGTH)
   for path, leaf in {**by_path(params["params"]), **by_path(state)}.items():

@@ -1,5 +1,6 @@
 """Metrics on their way from the device to the file and the screen, read one dispatch late so that
-nothing waits."""
+nothing waits.
+"""
 
 from typing import Any
 

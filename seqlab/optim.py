@@ -34,7 +34,8 @@ def cosine(steps: int, warmup: int = 0, final: float = 0.1) -> Schedule:
 
 def wsd(steps: int, warmup: int = 0, decay: float = 0.2, final: float = 0.0) -> Schedule:
   """Warm-up, stable, decay: linear to `final` over the last `decay` share of the steps
-  (arXiv:2404.06395)."""
+  (arXiv:2404.06395).
+  """
   start = round(steps * (1 - decay))
   return _warm(warmup, lambda t: 1 - (1 - final) * _share(t, start, steps))
 
@@ -58,7 +59,8 @@ def per_epoch(
   steps: int, steps_per_epoch: int, factor: float, start: int = 1, warmup: int = 0
 ) -> Schedule:
   """Full rate for `start` epochs, then times `factor` at the beginning of each epoch
-  (arXiv:1409.2329, section 4)."""
+  (arXiv:1409.2329, section 4).
+  """
   return _warm(
     warmup, lambda t: factor ** jnp.maximum(jnp.floor(t / steps_per_epoch) + 1 - start, 0)
   )

@@ -13,7 +13,8 @@ from seqlab.trained import open_run
 
 class Stops:
   """Text of one continuation that ends before the first of the `stops`; holds back what may become
-  one."""
+  one.
+  """
 
   def __init__(self, stops: list[str]):
     self._stops, self._held, self.ended = [s for s in stops if s], "", False

@@ -28,7 +28,8 @@ def init_state(
   ema: float = 0.0,
 ) -> State:
   """A fresh training state, its parameters shaped by an example batch of any number of rows; jit it
-  with `out_shardings` and no leaf is ever whole on one device."""
+  with `out_shardings` and no leaf is ever whole on one device.
+  """
   params = objective.init(key, batch)
   opt = {player: optimizers[player].init(params[player]) for player in params}
   extra = objective.init_extra(batch_size)
@@ -93,13 +94,15 @@ def make_train_step(
 
 def many_steps(train_step: Callable) -> Callable[[State, Batch], tuple[State, Metrics]]:
   """K steps in one dispatch: a scan over batches stacked on a leading axis; metrics come back per
-  step."""
+  step.
+  """
   return lambda state, batches: jax.lax.scan(train_step, state, batches)
 
 
 def make_eval_step(objective: Objective) -> Callable[[Any, Batch, dict], tuple[Metrics, dict]]:
   """`(params, batch, extra) -> (metrics, extra)` without dropout or updates; the last player's
-  metrics."""
+  metrics.
+  """
 
   def eval_step(params: Any, batch: Batch, extra: dict) -> tuple[Metrics, dict]:
     _, metrics, extra = objective.loss(objective.players[-1], params, batch, None, extra)

@@ -1,5 +1,6 @@
 """A table on the terminal, whole also where nobody watches: piped output is not cut at 80
-columns."""
+columns.
+"""
 
 from collections.abc import Iterable, Sequence
 

@@ -39,7 +39,8 @@ STOPPED, DIVERGED = 75, 77  # exit codes
 
 def run(config: ConfigDict, workdir: str) -> int:
   """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
-  saving, 77 diverged."""
+  saving, 77 diverged.
+  """
   build.check(config)
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
@@ -165,7 +166,8 @@ def begin(config: ConfigDict, initial: build.Initial) -> State:
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
   """Model FLOPs of a step: three times the forward products, since a backward pass has two for each
-  of them."""
+  of them.
+  """
   batch = {
     k: jax.ShapeDtypeStruct((loader.batch, *v.shape[1:]), v.dtype) for k, v in loader(0).items()
   }
@@ -186,7 +188,8 @@ def dispatches(
   config: ConfigDict, loader: Loader, start: int
 ) -> Generator[tuple[int, Any], None, None]:
   """(step after it, stacked batches) of each dispatch: `inner_steps` steps, fewer where something
-  is due sooner."""
+  is due sooner.
+  """
   every = [n for n in (config.evaluate.every, config.checkpoint.every, config.steps) if n > 0]
   if start >= config.steps:
     return
@@ -222,7 +225,8 @@ def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: M
 @contextlib.contextmanager
 def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[[int], None]]:
   """Yields what is told each step; from step `first` on (0: never) it traces three dispatches of
-  `width` steps."""
+  `width` steps.
+  """
   tracing = False
 
   def at(step: int) -> None:
@@ -243,7 +247,8 @@ def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[
 @contextlib.contextmanager
 def signals() -> Iterator[Any]:
   """Yields a function that says whether SIGTERM or SIGINT has come; a second SIGINT ends at
-  once."""
+  once.
+  """
   caught: list[int] = []
 
   def note(number: int, frame: Any) -> None:

@@ -1,5 +1,6 @@
 """A run that was trained, opened again from its folder alone: what `evaluate` and `sample` start
-from."""
+from.
+"""
 
 import dataclasses
 import pathlib

@@ -48,7 +48,7 @@ ROOMS = {
   "table": "",
   "log": "metrics progress",
   "prepare": "errors data",
-  "folder": "errors runtime data config card",
+  "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
   "sample": "errors axes data config build decode trained",

@@ -27,7 +27,8 @@ _BLOCK = 4096  # places of a permutation computed at once: one batch's alone wou
 
 class Rows(Protocol):
   """The rows of one source, each computed from its index: `count` in an epoch of training, and
-  `evaluation_count` that hold every label of `tokens` once."""
+  `evaluation_count` that hold every label of `tokens` once.
+  """
 
   tokens: Tokens
   count: int

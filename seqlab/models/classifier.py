@@ -32,7 +32,8 @@ class Classifier(nn.Module):
     self, tokens_BT: jax.Array, pos_BT: jax.Array, weight_BT: jax.Array, train: bool = False
   ) -> jax.Array:
     """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on
-    padding."""
+    padding.
+    """
     x_BTD, _ = self.decoder(tokens_BT, pos_BT, None, train)
     x_BTD = x_BTD.astype(jnp.float32)
     if self.pool == "last":

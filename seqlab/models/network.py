@@ -1,5 +1,6 @@
 """A flax module behind plain functions: all that objectives, the sampler and the laws see of a
-network."""
+network.
+"""
 
 from typing import Any
 
@@ -18,7 +19,8 @@ class Network:
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]:
     """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack
     are scaled by 1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with
-    depth."""
+    depth.
+    """
     params = self.module.init({"params": key}, *inputs)["params"]
     depth = getattr(self.module, "depth", None) or self.module.decoder.depth
 

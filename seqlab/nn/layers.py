@@ -37,7 +37,8 @@ def bias(module: nn.Module, name: str, shape: tuple[int, ...], value: float = 0.
 
 class Norm(nn.Module):
   """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32
-  inside."""
+  inside.
+  """
 
   kind: str = "rms"
   bias: bool = False

@@ -25,7 +25,8 @@ POLICIES = {
 @dataclasses.dataclass(frozen=True)
 class Layer:
   """What a block of the pattern is made of. The modules are unbound: every block makes its own of
-  them."""
+  them.
+  """
 
   mixer: Mixer
   mlp: nn.Module | None
@@ -111,7 +112,8 @@ class Stack(nn.Module):
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any) -> dict:
     """The state of all mixers before the first token; leaves of `layers_L` are stacked over
-    depth."""
+    depth.
+    """
     repeats, rest = divmod(self.depth, len(self.layers))
     each = {
       f"block{i}": layer.mixer.init_state(batch, width, capacity, dtype)

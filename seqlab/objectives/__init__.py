@@ -1,5 +1,6 @@
 """Objectives know batches and losses, not architectures; the registry is what `config.objective`
-may name."""
+may name.
+"""
 
 from collections.abc import Callable
 

@@ -14,7 +14,8 @@ Batch = Mapping[str, Any]  # arrays of jax or numpy, by names that spell their a
 
 class Network(Protocol):
   """A network as an objective sees it: a function of parameters and inputs, with a key when
-  training."""
+  training.
+  """
 
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]: ...
 
@@ -48,5 +49,6 @@ class Objective(Protocol):
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
     """The scalar that `player` minimises, its metrics and the new `extra`; `key` is None in
-    evaluation."""
+    evaluation.
+    """
     ...

@@ -15,7 +15,8 @@ from seqlab.ops.cross_entropy import cross_entropy
 
 class Classification:
   """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
-  7)."""
+  7).
+  """
 
   players: ClassVar[tuple[str, ...]] = ("model",)
 

@@ -37,7 +37,8 @@ def forced_backend(name: str) -> Iterator[None]:
 
 def reference_forms() -> contextlib.AbstractContextManager[None]:
   """Inside, every op traces its naive form: plain XLA, no custom call, every FLOP visible in the
-  jaxpr."""
+  jaxpr.
+  """
   return forced_backend("reference")
 
 

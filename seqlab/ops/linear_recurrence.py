@@ -60,7 +60,8 @@ def _run_associative(a_TBF, b_TBF, h_BF, reverse=False):
 
 def _with_reversed_gradient(run):
   """`run(a_TBF, b_TBF, h_BF, reverse)` as a batch-major function whose gradient is `run` in
-  reverse."""
+  reverse.
+  """
 
   def time_major(*arrays):
     dtype = wide(jnp.result_type(*arrays))

@@ -7,7 +7,8 @@ from seqlab.ops.backend import wide
 
 def rope_naive(x_BTHK, pos_BT, base: float = 10000.0, fraction: float = 1.0):
   """Equation 34 pair by pair: channels i and i + R/2 are turned together by the angle pos *
-  base^(-2i/R)."""
+  base^(-2i/R).
+  """
   turned = _turned(x_BTHK.shape[-1], fraction)
   x = [x_BTHK[..., i].astype(wide(x_BTHK.dtype)) for i in range(x_BTHK.shape[-1])]
   y = list(x)

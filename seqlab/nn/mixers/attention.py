@@ -153,5 +153,6 @@ def _slot_times(read: jax.Array, slots: int) -> jax.Array:
 
 def _alibi_slopes(heads: int) -> jax.Array:
   """Slopes 2^(-8h/H), h = 1..H (Press 2022, section 3), a geometric sequence for any number of
-  heads."""
+  heads.
+  """
   return 2.0 ** (-8.0 * jnp.arange(1, heads + 1) / heads)

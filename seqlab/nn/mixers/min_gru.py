@@ -7,7 +7,8 @@ Feng 2024 ("Were RNNs all we needed?", arXiv:2410.01201, section 3.1 and appendi
 
 g is x + 0.5 for x >= 0 and sigmoid(x) below: positive, as the paper's log-space scan wants it. This
 scan runs in linear space, so `positive=False` gives the paper's first form (g the identity) as
-well."""
+well.
+"""
 
 import jax
 import jax.numpy as jnp

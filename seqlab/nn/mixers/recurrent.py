@@ -19,8 +19,9 @@ class Recurrent(Mixer):
   """A recurrence over `hidden` units; 0 for the width, and the hidden state is then the output as
   it is.
 
-  A member says in `recur` what happens between the input and the hidden states, and in `states` how
-  many vectors it carries."""
+  A member says in `recur` what happens between the input and the hidden states; one that carries
+  more than the hidden state says so in `init_state`.
+  """
 
   hidden: int = 0
 
