@@ -84,8 +84,8 @@ def make_mesh(config: ConfigDict) -> Mesh:
   rows = config.batch // config.accumulate
   if rows % ways:
     raise UserError(
-      f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows at "
-      f"once, which the {ways} devices along data and fsdp do not divide"
+      f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows "
+      f"at once, which the {ways} devices along data and fsdp do not divide"
     )
   return mesh
 

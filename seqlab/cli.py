@@ -66,8 +66,8 @@ COMMANDS = dict(
       ("--temperature", dict(type=float, default=1.0, help="0 takes the likeliest token")),
       ("--top_k", dict(type=int, default=0, help="draw from the k likeliest; 0 for all")),
       ("--top_p", dict(type=float, default=1.0, help="draw from the smallest set of this mass")),
-      ("--min_p", dict(type=float, default=0.0, help="drop what is below this share of the likeliest")),
-      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen tokens less likely")),
+      ("--min_p", dict(type=float, default=0.0, help="drop below this share of the likeliest")),
+      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
       ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
       ("--seed", dict(type=int, default=0, help="of the draws")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
@@ -90,8 +90,8 @@ COMMANDS = dict(
     "Prove mixers: run the laws on registered ones or on those of a file of yours.",
     'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
     (
-      ("--mixer", dict(action="append", default=[], help="spec to check; all there are if absent")),
-      ("--plugin", dict(action="append", default=[], metavar="FILE", help="file that registers mixers")),
+      ("--mixer", dict(action="append", default=[], help="spec to check; all if absent")),
+      ("--plugin", dict(action="append", default=[], metavar="FILE", help="file with mixers")),
     ),
   ),
 )  # fmt: skip
