@@ -13,10 +13,10 @@ from ml_collections import ConfigDict
 
 def get_config():
   config = ConfigDict()
-  config.steps, config.batch, config.length = 2000, 16, 128
-  config.lr = 2e-3
-  config.schedule = "cosine(warmup=100, final=0.05)"
-  config.optimizer = "adamw(b2=0.99)"
+  config.steps, config.batch, config.length = 1500, 16, 128
+  config.lr = 5e-3
+  config.schedule = "cosine(warmup=50, final=0.05)"
+  config.optimizer = "muon()"
   config.model = ConfigDict()
   config.model.width, config.model.depth = 192, 4
   config.model.mixer = "min_gru() | attention(heads=4)"

@@ -11,6 +11,7 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from seqlab import axes
 from seqlab.errors import UserError
@@ -108,7 +109,8 @@ class Attention(Mixer):
       slopes_H=_alibi_slopes(self.heads) if self.positions == "alibi" else None,
     )
     segment_BT = jnp.cumsum(pos_BT == 0, axis=1, dtype=jnp.int32)
-    time_T = jnp.arange(pos_BT.shape[1], dtype=jnp.int32)
+    # Known when traced, so that the op leaves out what lies in the future.
+    time_T = np.arange(pos_BT.shape[1], dtype=np.int32)
     if state is None:
       segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
       return attention(q_BTHK, k_BTHK, v_BTHK, **segments, **options), None
