@@ -7,7 +7,6 @@ moment before a checkpoint wait.
 
 import contextlib
 import pathlib
-import signal
 import sys
 from collections.abc import Callable, Generator, Iterator
 from typing import Any
@@ -31,6 +30,7 @@ from seqlab.objectives.base import Objective
 from seqlab.ops.backend import reference_forms
 from seqlab.prepare import prepare
 from seqlab.progress import Progress
+from seqlab.signals import signals
 from seqlab.step import State, make_eval_step, make_train_step, many_steps
 from seqlab.trained import best_or_latest, read_config, source_of
 
@@ -242,22 +242,3 @@ def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[
     yield at
   finally:
     at(0)
-
-
-@contextlib.contextmanager
-def signals() -> Iterator[Any]:
-  """Yields a function that says whether SIGTERM or SIGINT has come; a second SIGINT ends at
-  once.
-  """
-  caught: list[int] = []
-
-  def note(number: int, frame: Any) -> None:
-    caught.append(number)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
-
-  before = {n: signal.signal(n, note) for n in (signal.SIGTERM, signal.SIGINT)}
-  try:
-    yield lambda: bool(caught)
-  finally:
-    for number, handler in before.items():
-      signal.signal(number, handler)

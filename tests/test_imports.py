@@ -45,6 +45,7 @@ ROOMS = {
   "decode": "errors axes models",
   "card": "",
   "progress": "",
+  "signals": "",
   "table": "",
   "log": "metrics progress",
   "prepare": "errors data",
@@ -53,9 +54,9 @@ ROOMS = {
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
   "sample": "errors axes data config build decode trained",
   "costs": "errors spec leaves flops ops data nn build prepare table",
-  "check": "errors spec nn build laws table",
+  "check": "errors runtime spec nn build laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
-  "config build log progress prepare folder trained evaluate",
+  "config build log progress signals prepare folder trained evaluate",
   "cli": "errors runtime config",  # the commands themselves by name, when one runs
 }
 
