@@ -1,4 +1,6 @@
-"""Every command as a user runs it: in a process of its own, on a small text, from its flags alone."""
+"""Every command as a user runs it: in a process of its own, on a small text, from its flags
+alone.
+"""
 
 import json
 import os
