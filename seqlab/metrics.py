@@ -56,7 +56,7 @@ class Writer:
 
   def __init__(self, workdir: str | os.PathLike, start: int = 0, tensorboard: bool = True):
     self._path = pathlib.Path(workdir) / FILE
-    self._events: Any = None
+    self._events: _Events | None = None
     with self._blaming_the_disk():
       self._path.parent.mkdir(parents=True, exist_ok=True)
       kept = [line for line in read(workdir) if line["step"] <= start]
@@ -65,14 +65,8 @@ class Writer:
       os.replace(rewritten, self._path)
       # Unbuffered: a kill loses no line that was written.
       self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
-    if tensorboard:
-      from tensorboardX import SummaryWriter
-
-      folder = str(self._path.parent / "tensorboard")
-      # The suffix keeps two runs of one second apart, which would otherwise share a file name.
-      self._events = SummaryWriter(
-        folder, purge_step=start + 1, flush_secs=10, filename_suffix=f".{start}"
-      )
+      if tensorboard:
+        self._events = _Events(self._path.parent / "tensorboard", start)
 
   def write(self, step: int, numbers: Mapping[str, float]) -> None:
     """Writes the numbers known after `step` steps.
@@ -86,14 +80,14 @@ class Writer:
     with self._blaming_the_disk():
       if self._file.write(data) != len(data):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-    if self._events is not None:
-      for name, value in values.items():
-        self._events.add_scalar(name, value, int(step))
+      if self._events is not None:
+        self._events.write(int(step), values)
 
   def close(self) -> None:
     self._file.close()
     if self._events is not None:
-      self._events.close()
+      with self._blaming_the_disk():
+        self._events.close()
 
   def __enter__(self) -> "Writer":
     return self
@@ -107,6 +101,36 @@ class Writer:
       yield
     except OSError as error:
       raise UserError(f"{self._path}: cannot be written ({error.strerror or error})") from error
+
+
+class _Events:
+  """TensorBoard events, written here and now: tensorboardX's SummaryWriter hands them to a thread
+  that a full disk ends, after which its queue fills and the run waits for ever.
+  """
+
+  def __init__(self, folder: pathlib.Path, start: int):
+    from tensorboardX.event_file_writer import EventsWriter
+    from tensorboardX.proto.event_pb2 import Event, SessionLog
+    from tensorboardX.proto.summary_pb2 import Summary
+
+    folder.mkdir(exist_ok=True)
+    self._event, self._summary, self._flushed = Event, Summary, time.monotonic()
+    # The suffix keeps two runs of one second apart, which would otherwise share a file name.
+    self._file = EventsWriter(str(folder / "events"), f".{start}")
+    # What an earlier run wrote from the next step on does not count.
+    purge = SessionLog(status=SessionLog.START)
+    self._file.write_event(Event(step=start + 1, wall_time=time.time(), session_log=purge))
+
+  def write(self, step: int, values: Mapping[str, float]) -> None:
+    scalars = [self._summary.Value(tag=k, simple_value=v) for k, v in values.items()]
+    summary = self._summary(value=scalars)
+    self._file.write_event(self._event(step=step, wall_time=time.time(), summary=summary))
+    if time.monotonic() > self._flushed + 10:
+      self._file.flush()
+      self._flushed = time.monotonic()
+
+  def close(self) -> None:
+    self._file.close()
 
 
 class Clock:

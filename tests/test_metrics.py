@@ -96,6 +96,20 @@ def test_a_full_disk_is_a_user_error(tmp_path):
   assert full.closed
 
 
+@pytest.mark.skipif(not pathlib.Path("/dev/full").exists(), reason="needs a device that is full")
+def test_events_that_cannot_be_written_do_not_hang_the_run(tmp_path, monkeypatch):
+  monkeypatch.setattr("time.time", lambda: 1e9)
+  monkeypatch.setattr("socket.gethostname", lambda: "host")
+  (tmp_path / "tensorboard").mkdir()
+  (tmp_path / "tensorboard/events.out.tfevents.1000000000.host.0").symlink_to("/dev/full")
+  with (
+    pytest.raises(UserError, match="No space left on device"),
+    metrics.Writer(tmp_path) as writer,
+  ):
+    for step in range(10_000):  # more than any buffer holds
+      writer.write(step, {"loss": 1.0})
+
+
 def test_tensorboard_reads_a_resumed_run(tmp_path):
   accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
   with metrics.Writer(tmp_path) as writer:
