@@ -154,14 +154,19 @@ def make_objective(config: ConfigDict, corpus: Corpus) -> Objective:
 def make_loader(
   config: ConfigDict, corpus: Corpus, split: str = "train", train: bool = True, batch: int = 0
 ) -> Loader:
-  """Batches of a split for this process; in evaluation every label comes once."""
+  """Batches of a split for this process; in evaluation every label comes once.
+
+  batch: rows at once, 0 for the config's; with carried state always the config's, since a row is
+    then a lane that starts from nothing, and their number decides the result.
+  """
   call = parse_one(config.objective, "config.objective")
   carry = call.kwargs.get("carry", False)
+  batch = config.batch if carry or not batch else batch
   return Loader(
     corpus,
     split,
     length=config.length,
-    batch=batch or config.batch,
+    batch=batch,
     seed=config.seed,
     rows="examples" if call.name == "classification" else config.data.rows,
     order="lanes" if carry else "shuffled",

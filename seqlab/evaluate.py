@@ -55,14 +55,6 @@ def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float
   return numbers
 
 
-def loader_of(config: Any, corpus: Corpus, split: str, batch: int = 0) -> Loader:
-  """The evaluation loader; with carried state the number of lanes is the run's own, since it
-  decides the number.
-  """
-  carry = "carry" if "carry=True" in config.objective.replace(" ", "") else ""
-  return build.make_loader(config, corpus, split, train=False, batch=0 if carry else batch)
-
-
 def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   """Prints a table of the metrics and writes them to the run's folder as evaluate_SPLIT.json."""
   from seqlab.table import show
@@ -76,7 +68,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
     rows = batch or config.batch
     if rows % mesh.size:
       raise UserError(f"--batch={rows}: the {mesh.size} devices do not divide it")
-    loader = loader_of(config, corpus, split, rows)
+    loader = build.make_loader(config, corpus, split, train=False, batch=rows)
     eval_step = jax.jit(make_eval_step(trained.objective))
     extra = trained.objective.init_extra(loader.batch)
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)

@@ -24,7 +24,6 @@ class Log:
     self._writer, self._progress, self._clock = writer, progress, clock
     self._schedule, self._stop = schedule, stop_nonfinite
     self._waiting: list[tuple[int, Any]] = []
-    self._valid: dict[str, float] = {}
 
   def dispatched(self, step: int, metrics: Any, write: bool) -> None:
     """Notes a dispatch; where a line is due, writes what was dispatched before it."""
@@ -38,7 +37,6 @@ class Log:
       self._write()
 
   def evaluated(self, step: int, numbers: dict[str, float]) -> None:
-    self._valid = numbers
     self._writer.write(step, {f"valid/{k}": v for k, v in numbers.items()})
     self._progress.evaluated(step, numbers)
 
@@ -50,11 +48,10 @@ class Log:
       name: (np.concatenate([m[name][0] for m in read]), np.concatenate([m[name][1] for m in read]))
       for name in read[0]
     }
-    bad = ~np.isfinite(sums["loss"][0]) | ~np.isfinite(sums["grad_norm"][0])
-    if self._stop and bad.any():
-      first = int(np.argmax(bad))
-      loss, norm = sums["loss"][0][first], sums["grad_norm"][0][first]
-      raise Diverged(f"step {last - len(bad) + first + 1}: loss {loss}, gradient norm {norm}")
+    for name, (totals, _) in sums.items():
+      if self._stop and name.endswith(("loss", "grad_norm")) and not np.isfinite(totals).all():
+        first = int(np.argmin(np.isfinite(totals)))
+        raise Diverged(f"step {last - len(totals) + first + 1}: {name} is {totals[first]}")
     numbers = {name: float(t.sum() / max(w.sum(), 1e-9)) for name, (t, w) in sums.items()}
     self._clock.tick(last)
     numbers |= {"lr": float(self._schedule(last - 1)), **self._clock.rates()}

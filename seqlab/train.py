@@ -22,7 +22,7 @@ from seqlab.checkpoint import Checkpoints
 from seqlab.data.corpus import Corpus
 from seqlab.data.loader import Loader, prefetch
 from seqlab.errors import UserError
-from seqlab.evaluate import evaluate, loader_of, report
+from seqlab.evaluate import evaluate, report
 from seqlab.folder import claim, describe, write_card
 from seqlab.log import Diverged, Log
 from seqlab.metrics import Clock, Writer
@@ -209,7 +209,7 @@ def due(step: int, every: int, config: ConfigDict) -> bool:
 
 def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: Mesh):
   """A function from the state to the metrics of the validation set."""
-  loader = loader_of(config, corpus, "valid")
+  loader = build.make_loader(config, corpus, "valid", train=False)
   eval_step = jax.jit(make_eval_step(objective))
   whole = not config.evaluate.batches or config.evaluate.batches >= loader.steps_per_epoch
   size = corpus.size("valid") if whole else None
