@@ -2,13 +2,15 @@
 
 The text is parsed, never run: names, keyword arguments and literals only. `|` separates the members
 of a pattern. What a name means is the business of whoever holds the dict of members (`MIXERS`,
-`SOURCES`, ...).
+`SOURCES`, ...); the types of its arguments are those of the member's signature.
 """
 
 import ast
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from seqlab.errors import UserError, nearest
@@ -37,7 +39,7 @@ def parse(text: str, key: str = "spec") -> list[Call]:
   )
   try:
     tree = ast.parse(text.strip(), mode="eval").body
-  except (SyntaxError, ValueError, AttributeError):
+  except (SyntaxError, ValueError, AttributeError, MemoryError, RecursionError):
     raise wrong from None
 
   def walk(node: ast.expr) -> list[Call]:
@@ -47,11 +49,12 @@ def parse(text: str, key: str = "spec") -> list[Call]:
       return [Call(node.id, {})]
     if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name)) or node.args:
       raise wrong
-    if any(k.arg is None for k in node.keywords):
+    names = [k.arg for k in node.keywords]
+    if None in names or len(set(names)) < len(names):  # ** or an argument given twice
       raise wrong
     try:
       return [Call(node.func.id, {str(k.arg): ast.literal_eval(k.value) for k in node.keywords})]
-    except ValueError:
+    except (ValueError, TypeError, RecursionError):
       raise wrong from None
 
   return walk(tree)
@@ -69,22 +72,105 @@ def make(call: Call, members: Mapping[str, Callable], key: str = "spec", **given
   """Calls the member that `call` names with the call's arguments and those `given` by the builder.
 
   Raises:
-    UserError: the name is not a member, or an argument is not a parameter of it; both say the
-      nearest.
+    UserError: as `check`.
+  """
+  arguments = check(call, members, key, given)
+  return members[call.name](**given, **arguments)
+
+
+def check(
+  call: Call, members: Mapping[str, Callable], key: str = "spec", given: Iterable[str] = ()
+) -> dict[str, Any]:
+  """The arguments of a call as its member takes them; `given` are those that the builder adds.
+
+  Raises:
+    UserError: the name is not a member, an argument is not a parameter of it or of another type,
+      or one that it needs is missing.
   """
   if call.name not in members:
     raise UserError(
       f"{key}: unknown {call.name!r}{nearest(call.name, members)}; "
       f"known: {', '.join(sorted(members))}"
     )
-  member = members[call.name]
   taken = {"self", "parent", "name", *given}  # what a user may not set
-  parameters = [p for p in inspect.signature(member).parameters if p not in taken]
-  for argument in call.kwargs:
+  found = inspect.signature(members[call.name]).parameters.values()
+  variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+  parameters = {p.name: p for p in found if p.name not in taken and p.kind not in variadic}
+  arguments = {}
+  for argument, value in call.kwargs.items():
     if argument not in parameters:
       known = ", ".join(parameters) or "none"
       raise UserError(
         f"{key}: {call.name}() has no argument {argument!r}{nearest(argument, parameters)}; "
         f"its arguments: {known}"
       )
-  return member(**given, **call.kwargs)
+    parameter = parameters[argument]
+    kind = _kind(parameter)
+    arguments[argument] = value if _fits(value, kind) else _tuples(value)
+    if not _fits(arguments[argument], kind):
+      default = parameter.default
+      such = "" if default in (parameter.empty, None, "", ()) else f", such as {default!r}"
+      raise UserError(f"{key}: {argument}={value!r} of {call.name}() is not {_words(kind)}{such}")
+  for name, parameter in parameters.items():
+    if parameter.default is parameter.empty and name not in arguments:
+      words = _words(_kind(parameter))
+      raise UserError(
+        f"{key}: {call.name}() needs the argument {name!r}{words and f', {words}'}; write "
+        f"{call.name}({name}=…)"
+      )
+  return arguments
+
+
+# --- Types of arguments ---------------------------------------------------------------------------
+
+WORDS: dict[Any, str] = {
+  int: "a whole number",
+  float: "a number",
+  bool: "True or False",
+  str: "text",
+  tuple: "a tuple",
+  type(None): "None",
+}
+
+
+def _kind(parameter: inspect.Parameter) -> Any:
+  """The type that a parameter asks for, by its annotation or its default; Any if it has none."""
+  kind = parameter.annotation
+  if kind is parameter.empty:
+    kind = type(parameter.default)
+    return kind if kind in WORDS and parameter.default is not None else Any
+  if isinstance(kind, str):  # the member's file says `from __future__ import annotations`
+    try:
+      return eval(kind, {**vars(typing), "typing": typing})
+    except Exception:  # a name of the member's own file
+      return Any
+  return kind
+
+
+def _fits(value: Any, kind: Any) -> bool:
+  """Whether a literal is of this type. A type that no literal has is not looked into."""
+  origin, inside = typing.get_origin(kind), typing.get_args(kind)
+  if origin in (typing.Union, types.UnionType):
+    return any(_fits(value, one) for one in inside)
+  if origin is tuple and isinstance(value, tuple):
+    kinds = inside[:1] * len(value) if inside[1:] == (...,) else inside
+    return len(kinds) == len(value) and all(map(_fits, value, kinds))
+  kind = type(None) if kind is None else origin or kind
+  if kind is float:
+    return type(value) in (int, float)
+  return kind not in WORDS or type(value) is kind
+
+
+def _words(kind: Any) -> str:
+  """The type in words; '' for one that is not looked into."""
+  if typing.get_origin(kind) in (typing.Union, types.UnionType):
+    return " or ".join(filter(None, map(_words, typing.get_args(kind))))
+  if typing.get_origin(kind) is tuple:
+    inside = [_words(one) for one in typing.get_args(kind) if one is not ...]
+    return f"a tuple of {', '.join(dict.fromkeys(inside))}" if any(inside) else WORDS[tuple]
+  return WORDS.get(type(None) if kind is None else kind, "")
+
+
+def _tuples(value: Any) -> Any:
+  """Lists as tuples, which members can hash."""
+  return tuple(_tuples(one) for one in value) if isinstance(value, tuple | list) else value
