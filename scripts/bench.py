@@ -154,7 +154,7 @@ def recurrent(cell, width, length, batch):
   @functools.partial(jax.jit, donate_argnums=(0, 1))
   def train(params, opt):
     value, grads = jax.value_and_grad(loss)(params)
-    updates, opt = optimizer.update(grads, opt, params)
+    updates, opt = optimizer.update(grads, opt, params, jnp.int32(0))
     return optax.apply_updates(params, updates), opt, value
 
   state = params, optimizer.init(params)

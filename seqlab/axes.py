@@ -11,6 +11,7 @@ axes, and from the letters alone follow the sharding of a leaf, whether it decay
 import contextlib
 import logging
 import math
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -35,9 +36,6 @@ _table = TABLE
 _warned: set[tuple] = set()
 
 
-# --- Letters --------------------------------------------------------------------------------------
-
-
 def letters(path: str) -> str:
   """The axis letters of a leaf, from its path: `"blocks_L/block0/mixer/q_DHK"` gives `"LDHK"`."""
   found = ""
@@ -46,6 +44,23 @@ def letters(path: str) -> str:
     if "_" in part and suffix and all(c in ALPHABET for c in suffix):
       found += suffix
   return found
+
+
+def selects(selector: str, name: str) -> bool:
+  """Whether a selector picks the leaf of this path: axis letters alone ("V": every leaf with a
+  vocabulary axis), or a regular expression that is searched in the path ("layers_L/.*norm").
+
+  Raises:
+    UserError: it is neither.
+  """
+  if re.fullmatch(f"[{ALPHABET}]+", selector):
+    return set(selector) <= set(letters(name))
+  try:
+    return re.search(selector, name) is not None
+  except re.error as error:
+    raise UserError(
+      f"selector {selector!r} is neither axis letters nor a regular expression: {error}"
+    ) from None
 
 
 def fan_in_axes(name: str) -> tuple[int, ...]:
@@ -62,9 +77,6 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   if len(axes) - first < 2:
     return ()
   return tuple(range(first, len(axes) - 1)) if axes[-1] == "D" else (first,)
-
-
-# --- Mesh and sharding ----------------------------------------------------------------------------
 
 
 def make_mesh(sizes: Mapping[str, int], devices: list | None = None) -> Mesh:

@@ -9,14 +9,15 @@ from typing import Any
 
 import jax
 import numpy as np
-import optax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, optim
 from seqlab.data.corpus import Corpus
+from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
 from seqlab.errors import UserError, nearest
+from seqlab.leaves import by_path
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
@@ -136,8 +137,8 @@ def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
   return Network(Classifier(decoder, classes, model.pool) if classes else decoder)
 
 
-def make_objective(config: ConfigDict, corpus: Corpus) -> Objective:
-  """The objective on its network."""
+def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
+  """The objective on its network, for the ids and classes of a corpus."""
   call = parse_one(config.objective, "config.objective")
   classes = 0
   if call.name == "classification":
@@ -178,18 +179,32 @@ def make_loader(
 
 def make_optimizers(
   config: ConfigDict, objective: Objective, steps_per_epoch: int
-) -> tuple[dict[str, optax.GradientTransformation], optim.Schedule]:
-  """An optimizer for each player, and the learning rate of each step."""
+) -> dict[str, optim.Optimizer]:
+  """An optimizer for each player."""
   schedule = optim.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
   one = optim.make_optimizer(
     config.optimizer,
     schedule,
     clip=config.clip,
     decay=config.decay,
+    decay_of=config.decay_of,
     rates=config.rates,
     freeze=config.init.freeze,
   )
-  return {player: one for player in objective.players}, schedule
+  return dict.fromkeys(objective.players, one)
+
+
+def check_selectors(config: ConfigDict, params: Any) -> None:
+  """Refuses a selector that picks no parameter, and a freeze that leaves none to move."""
+  names = list(by_path(params))
+  selectors = {"decay_of": config.decay_of, "init.freeze": config.init.freeze}
+  for i, (selector, _) in enumerate(config.rates):
+    selectors[f"rates[{i}]"] = selector
+  for key, selector in selectors.items():
+    if selector and not any(axes.selects(selector, name) for name in names):
+      raise UserError(f"config.{key}={selector!r} picks no parameter; there is {names[0]}, ...")
+  if config.init.freeze and all(axes.selects(config.init.freeze, name) for name in names):
+    raise UserError(f"config.init.freeze={config.init.freeze!r} picks all parameters: none moves")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -211,6 +226,8 @@ def initial_state(
 
   key = jax.random.key(config.seed)
   shapes = jax.eval_shape(fresh, key)
+  for params in shapes["params"].values():
+    check_selectors(config, params)
   shardings = axes.sharding(shapes, mesh)
   described = jax.tree.map(
     lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, shardings

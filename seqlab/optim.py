@@ -5,7 +5,7 @@ A selector picks leaves of the parameter tree: axis letters alone ("V": every le
 axis) or a regular expression searched in the path ("layers_L/.*norm").
 """
 
-import re
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -15,18 +15,14 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from seqlab import axes
-from seqlab.errors import UserError
 from seqlab.leaves import path_of
 from seqlab.spec import make, parse_one
 
 Schedule = Callable[[jax.Array], jax.Array]
 
 
-# --- Schedules: factors of the learning rate, each with linear warm-up over `warmup` steps --------
-
-
 def cosine(steps: int, warmup: int = 0, final: float = 0.1) -> Schedule:
-  """Down a half cosine to `final` at the last step (arXiv:1608.03983)."""
+  """Down a half cosine to `final` at the end of the last step (arXiv:1608.03983)."""
   return _warm(
     warmup, lambda t: final + (1 - final) * 0.5 * (1 + jnp.cos(jnp.pi * _share(t, warmup, steps)))
   )
@@ -94,9 +90,6 @@ def _warm(warmup: int, schedule: Schedule) -> Schedule:
   return lambda t: schedule(t) * jnp.minimum((t + 1) / max(warmup, 1), 1)
 
 
-# --- Optimizers: directions without a learning rate -----------------------------------------------
-
-
 def adamw(b1: float = 0.9, b2: float = 0.95, eps: float = 1e-8) -> optax.GradientTransformation:
   """Adam (arXiv:1412.6980); decay is decoupled and added after it (arXiv:1711.05101)."""
   return optax.scale_by_adam(b1, b2, eps)
@@ -152,7 +145,25 @@ OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = dict(
 )
 
 
-# --- The chain ------------------------------------------------------------------------------------
+@dataclasses.dataclass(frozen=True)
+class Optimizer:
+  """A direction without a learning rate, and the rate of each step.
+
+  The rate follows the step of the training state, not a count of updates, so that a skipped step or
+  a player that plays twice leaves the schedule where it is.
+  """
+
+  direction: optax.GradientTransformation
+  schedule: Schedule
+
+  def init(self, params: Any) -> Any:
+    return self.direction.init(params)
+
+  def update(self, grads: Any, state: Any, params: Any, step: jax.Array) -> tuple[Any, Any]:
+    """(what is added to the parameters at this step, the new state)."""
+    updates, state = self.direction.update(grads, state, params)
+    rate = self.schedule(step)
+    return jax.tree.map(lambda u: -rate * u, updates), state
 
 
 def make_optimizer(
@@ -161,20 +172,22 @@ def make_optimizer(
   *,
   clip: float = 0.0,
   decay: float = 0.0,
+  decay_of: str = "",
   rates: tuple[tuple[str, float], ...] = (),
   freeze: str = "",
-) -> optax.GradientTransformation:
+) -> Optimizer:
   """Clip by global norm, direction, decoupled decay, rates by group, learning rate.
 
   clip: the global norm of the gradients of what moves; a frozen leaf has no say in it. 0 for none.
-  decay: weight decay of matrices, leaves with a summed axis; norms and biases are never decayed.
+  decay: weight decay of what the selector `decay_of` picks; where that is "", of matrices (leaves
+    with a summed axis), never of norms and biases.
   rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
   freeze: selector of leaves that do not move and hold no optimizer state.
   """
   direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
 
-  def decayed(params: Any) -> Any:
-    return _map_names(lambda name: bool(axes.fan_in_axes(name)), params)
+  def decays(name: str) -> bool:
+    return axes.selects(decay_of, name) if decay_of else bool(axes.fan_in_axes(name))
 
   def scale_groups(updates: Any, params: Any = None) -> Any:
     return jax.tree_util.tree_map_with_path(
@@ -183,34 +196,23 @@ def make_optimizer(
 
   parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
   if decay:
-    parts.append(optax.add_decayed_weights(decay, decayed))
+    parts.append(optax.add_decayed_weights(decay, lambda params: _map_names(decays, params)))
   if rates:
     parts.append(optax.stateless(scale_groups))
-  parts.append(optax.scale_by_learning_rate(schedule))
   transform = optax.chain(*parts)
   if freeze:
     groups = {"moves": transform, "frozen": optax.set_to_zero()}
     transform = optax.partition(
       groups,
-      lambda params: _map_names(lambda n: "frozen" if selects(freeze, n) else "moves", params),
+      lambda params: _map_names(
+        lambda name: "frozen" if axes.selects(freeze, name) else "moves", params
+      ),
     )
-  return transform
-
-
-def selects(selector: str, name: str) -> bool:
-  """Whether a selector (letters, or a regular expression) picks the leaf of this path."""
-  if re.fullmatch(f"[{axes.ALPHABET}]+", selector):
-    return set(selector) <= set(axes.letters(name))
-  try:
-    return re.search(selector, name) is not None
-  except re.error as e:
-    raise UserError(
-      f"selector {selector!r} is neither axis letters nor a regular expression: {e}"
-    ) from None
+  return Optimizer(transform, schedule)
 
 
 def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
-  return next((factor for selector, factor in rates if selects(selector, name)), 1.0)
+  return next((factor for selector, factor in rates if axes.selects(selector, name)), 1.0)
 
 
 def _map_names(fn: Callable[[str], Any], tree: Any) -> Any:

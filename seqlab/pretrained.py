@@ -7,13 +7,12 @@ Nothing here writes: a run may go on training while it is read. Paths of paramet
 import contextlib
 import os
 import pathlib
-import re
 from collections.abc import Mapping
 from typing import Any
 
 import jax
 
-from seqlab import checkpoint, leaves, stored
+from seqlab import axes, checkpoint, leaves, stored
 from seqlab.errors import UserError, nearest
 
 Which = int | str  # a step, "latest" or "best"
@@ -62,28 +61,24 @@ def partial_restore(
   which: Which = "latest",
   source: str = "params",
 ) -> tuple[Any, leaves.Report]:
-  """Returns (params, report): leaves whose path matches `keep` come from the checkpoint.
+  """Returns (params, report): leaves that `keep` selects come from the checkpoint.
 
-  `keep` is a regular expression that is searched in the path. A leaf that it selects and the
+  `keep` is a selector (`axes.selects`). A leaf that it selects and the
   checkpoint lacks stays as it is where `allow_missing`; one of another shape is an error, and so is
   a `keep` that takes nothing. The report compares the whole trees; `taken` are the leaves copied.
   """
-  try:
-    pattern = re.compile(keep)
-  except re.error as error:
-    raise UserError(f"init.keep={keep!r}: not a regular expression ({error})") from None
   folder, body = _open(path, which)
   saved = _saved(folder, body, source)
   wanted = leaves.by_path(params)
   report = leaves.compare(saved, _wanted_looks(saved, wanted))
-  wrong = {p: pair for p, pair in report.mismatched.items() if pattern.search(p)}
-  lacking = tuple(p for p in report.missing if pattern.search(p) and not allow_missing)
+  wrong = {p: pair for p, pair in report.mismatched.items() if axes.selects(keep, p)}
+  lacking = tuple(p for p in report.missing if axes.selects(keep, p) and not allow_missing)
   if wrong or lacking:
     refused = leaves.Report((), lacking, (), wrong)
     raise UserError(
       f"init.path={str(path)!r}: {refused}; let init.keep (now {keep!r}) select only what fits"
     )
-  taken = tuple(p for p in report.taken if pattern.search(p))
+  taken = tuple(p for p in report.taken if axes.selects(keep, p))
   if not taken:
     raise UserError(
       f"init.keep={keep!r} takes nothing from {folder}; it holds {_few(saved)}, "

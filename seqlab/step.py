@@ -14,9 +14,10 @@ import optax
 from seqlab import axes
 from seqlab.leaves import path_of
 from seqlab.objectives.base import Batch, Metrics, Objective
+from seqlab.optim import Optimizer
 
 State = dict[str, Any]
-Optimizers = Mapping[str, optax.GradientTransformation]
+Optimizers = Mapping[str, Optimizer]
 
 
 def init_state(
@@ -52,8 +53,8 @@ def make_train_step(
   accumulate: microbatches a batch is cut into; weighted by tokens, the gradient is that of the
     whole batch.
   ema: decay of the average of parameters kept in `extra["ema"]`; 0 for none.
-  skip_nonfinite: a turn whose loss or gradient is not finite leaves parameters and optimizer as
-    they were.
+  skip_nonfinite: a turn whose loss, gradient or update is not finite leaves parameters and
+    optimizer as they were.
   """
 
   def turn(player: str, state: State, batch: Batch, key: jax.Array) -> tuple[State, Metrics]:
@@ -61,18 +62,20 @@ def make_train_step(
     grads, metrics, extra = _gradients(
       objective, player, params, batch, key, state["extra"], accumulate
     )
-    updates, new_opt = optimizers[player].update(grads, opt[player], params[player])
+    optimizer, step, one = optimizers[player], state["step"], jnp.ones(())
+    updates, new_opt = optimizer.update(grads, opt[player], params[player], step)
     new_params = optax.apply_updates(params[player], updates)
-    norm = optax.tree.norm(grads)
-    metrics = {**metrics, "grad_norm": (norm, jnp.ones(()))}
+    norms = {"grad_norm": optax.tree.norm(grads), "update_norm": optax.tree.norm(updates)}
+    metrics = {**metrics, **{name: (norm, one) for name, norm in norms.items()}}
     if skip_nonfinite:
-      fine = jnp.isfinite(norm) & jnp.isfinite(metrics["loss"][0])
+      fine = jnp.isfinite(sum(norms.values()) + metrics["loss"][0])
       old = (params[player], opt[player], state["extra"])
       new_params, new_opt, extra = jax.tree.map(
         lambda new, before: jnp.where(fine, new, before), (new_params, new_opt, extra), old
       )
       metrics = jax.tree.map(lambda m: jnp.where(fine, m, 0), metrics)
-      metrics["skipped"] = (1.0 - fine, jnp.ones(()))
+      metrics["skipped"] = (1.0 - fine, one)
+    metrics["lr"] = (optimizer.schedule(step), one)
     params, opt = {**params, player: new_params}, {**opt, player: new_opt}
     return {**state, "params": params, "opt": opt, "extra": extra}, metrics
 

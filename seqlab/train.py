@@ -6,6 +6,7 @@ moment before a checkpoint wait.
 """
 
 import contextlib
+import functools
 import pathlib
 import sys
 from collections.abc import Callable, Generator, Iterator
@@ -47,7 +48,7 @@ def run(config: ConfigDict, workdir: str) -> int:
   corpus = prepare(config.data.source, config.data.tokenizer, config.data.valid, config.data.store)
   objective = build.make_objective(config, corpus)
   loader = build.make_loader(config, corpus)
-  optimizers, schedule = build.make_optimizers(config, objective, loader.steps_per_epoch)
+  optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
     stopping = stack.enter_context(signals())
@@ -77,7 +78,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     dispatch = jax.jit(many_steps(train_step), donate_argnums=0)
     validate = validation(config, objective, corpus, mesh)
     metadata = dict(
-      config=dict(configs.flat(config)), data=loader.fingerprint, versions=runtime.versions()
+      config=dict(configs.flat(config)), data=loader.fingerprint, machine=runtime.describe()
     )
 
     peak = flops.peak()
@@ -86,25 +87,26 @@ def run(config: ConfigDict, workdir: str) -> int:
     )
     writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
     progress = stack.enter_context(Progress(config.steps, start))
-    log = Log(writer, progress, clock, schedule, config.nonfinite == "stop")
+    log = Log(writer, progress, clock, config.nonfinite == "stop")
     profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
     batches = stack.enter_context(contextlib.closing(dispatches(config, loader, start)))
     step, valid = start, None
     try:
-      for step, batch in batches:  # `step` is the one that this dispatch ends at
-        valid = None
+      for before, step, batch in batches:  # a dispatch takes the run from `before` steps to `step`
         profile(step)
         state, metrics = dispatch(state, axes.put_batch(batch, mesh, stacked=True))
-        log.dispatched(step, metrics, due(step, config.log.every, config))
-        if due(step, config.evaluate.every, config):
+        due = functools.partial(passed, before, step, config.steps)
+        log.dispatched(step, metrics, due(config.log.every))
+        valid, stop = None, stopping()
+        if due(config.evaluate.every):
           log.flush()
           with clock.paused():
             valid = validate(state)
           log.evaluated(step, valid)
-        if due(step, config.checkpoint.every, config) or stopping():
+        if due(config.checkpoint.every) or valid or stop:
           log.flush()
           checkpoints.save(step, state, valid, metadata)
-        if stopping():
+        if stop:
           break
       log.flush()
     except Diverged as failure:
@@ -186,9 +188,9 @@ def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
 
 def dispatches(
   config: ConfigDict, loader: Loader, start: int
-) -> Generator[tuple[int, Any], None, None]:
-  """(step after it, stacked batches) of each dispatch: `inner_steps` steps, fewer where something
-  is due sooner.
+) -> Generator[tuple[int, int, Any], None, None]:
+  """(step before, step after, stacked batches) of each dispatch: `inner_steps` steps, fewer where
+  an evaluation or a checkpoint is due sooner.
   """
   every = [n for n in (config.evaluate.every, config.checkpoint.every, config.steps) if n > 0]
   if start >= config.steps:
@@ -199,12 +201,12 @@ def dispatches(
       until = min(config.inner_steps, config.steps - step, *(n - step % n for n in every))
       batches = [next(stream)[1] for _ in range(until)]
       step += until
-      yield step, {name: np.stack([b[name] for b in batches]) for name in batches[0]}
+      yield step - until, step, {name: np.stack([b[name] for b in batches]) for name in batches[0]}
 
 
-def due(step: int, every: int, config: ConfigDict) -> bool:
-  """Whether something done every so many steps (0: never but at the end) is due after `step`."""
-  return step == config.steps or (every > 0 and step % every == 0)
+def passed(before: int, step: int, end: int, every: int) -> bool:
+  """Whether a multiple of `every` (0: none) lies after `before` and up to `step`, or the end is."""
+  return step == end or (every > 0 and step // every > before // every)
 
 
 def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: Mesh):

@@ -8,9 +8,10 @@ import numpy as np
 import optax
 import pytest
 
+from seqlab.axes import selects
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
-from seqlab.optim import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule, selects
+from seqlab.optim import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 
 # --- Schedules -----------------------------------------------------------------------------------
 
@@ -107,7 +108,7 @@ def updates(text, params=None, grads=None, rate=1.0, steps=1, **options):
   optimizer = make_optimizer(text, fixed(rate), **options)
   state = optimizer.init(params)
   for _ in range(steps):
-    change, state = optimizer.update(grads, state, params)
+    change, state = optimizer.update(grads, state, params, jnp.int32(0))
   return by_path(change)
 
 
@@ -125,7 +126,7 @@ def test_every_optimizer_learns_a_regression(text):
   @jax.jit
   def step(params, state):
     value, grads = jax.value_and_grad(loss)(params)
-    change, state = optimizer.update(grads, state, params)
+    change, state = optimizer.update(grads, state, params, jnp.int32(0))
     return optax.apply_updates(params, change), state, value
 
   state, values = optimizer.init(params), []
@@ -165,6 +166,12 @@ def test_decay_is_of_matrices_alone_and_decoupled(name):
     matrix = "scale" not in path and "bias" not in path
     change = -0.1 * 0.3 * leaf if matrix else jnp.zeros_like(leaf)
     np.testing.assert_allclose(decayed[path] - plain[path], change, atol=1e-6, err_msg=path)
+
+
+def test_decay_of_a_selector():
+  plain, decayed = updates("sgd()"), updates("sgd()", decay=0.5, decay_of="norm")
+  moved = {name for name in plain if not jnp.array_equal(plain[name], decayed[name])}
+  assert moved == {"norm/scale_D"}
 
 
 def test_rates_by_letters_and_by_pattern_first_match_wins():

@@ -16,9 +16,7 @@ import jax
 import numpy as np
 import pytest
 
-from seqlab import checkpoint
-from seqlab.leaves import by_path
-from seqlab.trained import open_run
+from seqlab import checkpoint, leaves, stored
 
 STEPS = 60
 
@@ -72,11 +70,15 @@ def newest(folder: pathlib.Path) -> int:
 
 
 def bits(workdir) -> dict[str, np.ndarray]:
-  with jax.default_device(jax.devices()[0]):
-    return {
-      path: np.asarray(leaf)
-      for path, leaf in by_path(open_run(str(workdir), "latest").params).items()
-    }
+  """Every leaf of the newest checkpoint: parameters, optimizer, average."""
+  folder = workdir / "checkpoints"
+  path = folder / str(newest(folder))
+  body, where = stored.read_body(path), jax.sharding.SingleDeviceSharding(jax.devices()[0])
+  wanted = {
+    name: jax.ShapeDtypeStruct(leaves.shape_of(look), look.split("[")[0], sharding=where)
+    for name, look in body["leaves"].items()
+  }
+  return {name: np.asarray(leaf) for name, leaf in stored.load(path, body, wanted).items()}
 
 
 @pytest.fixture(scope="module")

@@ -191,8 +191,20 @@ def test_each_player_moves_itself_alone_in_turn():
   assert float(state["extra"]["plays"]) == 3 and int(state["step"]) == 1
   assert float(metrics["generator/loss"][0]) == -np.sum((c - 2 * g) * g)
   assert float(metrics["critic/loss"][0]) == np.sum((c - g) * g)  # of its last turn
-  counts = [v for k, v in by_path(state["opt"]).items() if k.endswith("count")]
-  assert sorted(int(n) for n in counts) == [1, 2]
+
+
+def test_the_rate_follows_the_step_not_the_turns():
+  """A player that plays twice, and one whose step was skipped, are still where the schedule is."""
+  game = Game()
+  one = make_optimizer("adamw()", lambda step: 1.0 * (step + 1))
+  batch = {"weight_B": np.ones(4, np.float32)}
+  state = start(game, dict.fromkeys(game.players, one), batch, 4)
+  step = jax.jit(make_train_step(game, dict.fromkeys(game.players, one), 0, skip_nonfinite=True))
+  for i in range(3):
+    given = {"weight_B": np.full(4, np.nan if i == 1 else 1.0, np.float32)}
+    state, metrics = step(state, given)
+    if i != 1:
+      assert float(metrics["critic/lr"][0]) == float(metrics["generator/lr"][0]) == i + 1
 
 
 def test_evaluation_is_the_last_players():

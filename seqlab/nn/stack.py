@@ -94,7 +94,9 @@ class Stack(nn.Module):
     repeats, rest = divmod(self.depth, len(self.layers))
     states = {}
     if repeats:
-      unroll = self.unroll or (repeats if repeats <= 12 else 1)
+      # Unrolled, XLA undoes what remat is for.
+      whole = repeats <= 12 and self.remat == "none"
+      unroll = self.unroll or (repeats if whole else 1)
       scanned = nn.scan(
         Pattern,
         variable_axes={"params": 0},
