@@ -317,3 +317,18 @@ def test_classification_counts_real_rows_alone():
   assert float(both["accuracy"][0]) == np.sum(log_p.argmax(-1) == [0, 2])
   one = objective.loss("model", params, {**b, "weight_B": np.array([1.0, 0.0])}, None, {})[1]
   assert float(one["loss"][0]) == pytest.approx(nll[0], rel=1e-5) and float(one["loss"][1]) == 1
+
+
+@pytest.mark.parametrize(("remat", "share"), [("full", 0.6), ("dots", 1.0)])
+def test_remat_takes_less_memory_at_the_default_unroll(remat, share):
+  """Unrolled, XLA would undo it: the same memory for more work."""
+
+  def memory(remat):
+    layer = Layer(MIXERS["attention"](heads=2), Plain(ratio=4))
+    network = Network(Decoder(vocab=16, width=32, depth=6, layers=(layer,), remat=remat))
+    tokens_BT = jnp.zeros((4, 64), jnp.int32)
+    params = jax.eval_shape(lambda: network.init(jax.random.key(0), tokens_BT, tokens_BT))
+    loss = jax.grad(lambda p: jnp.sum(network(p, tokens_BT, tokens_BT)[0]))
+    return jax.jit(loss).lower(params).compile().memory_analysis().temp_size_in_bytes
+
+  assert memory(remat) < share * memory("none")
