@@ -158,7 +158,9 @@ def sharding(mixer: Mixer, sizes: dict[str, int] | None = None, steps: int = 5) 
   sizes = sizes or dict(data=2, fsdp=2, tensor=2)
   one = losses(mixer, axes.make_mesh({}, jax.devices()[:1]), steps)
   many = losses(mixer, axes.make_mesh(sizes, jax.devices()[:8]), steps)
-  _equal(f"losses on {sizes} against one device", jnp.asarray(many), jnp.asarray(one), 1e-5)
+  worst = max(abs(a - b) for a, b in zip(many, one, strict=True))
+  if not worst <= 1e-5:
+    raise LawBroken(f"losses on {sizes} are off by {worst:.1e} from one device's; 1e-05 allowed")
 
 
 class NotApplicable(Exception):
