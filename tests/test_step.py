@@ -98,6 +98,7 @@ def moved(a, b):
 # Plain gradient descent shows the gradient itself; Adam would hide a factor.
 SMOOTH = language_model(z_loss=1e-2)
 CARRIED = language_model("attention(heads=2) | lstm()", carry=True, memory=LENGTH * 2)
+MEMBERS = language_model(" | ".join(f"{name}()" for name in sorted(MIXERS) if name != "attention"))
 
 
 @functools.cache
@@ -106,7 +107,9 @@ def large_batch(objective):
 
 
 @pytest.mark.parametrize(
-  ("objective", "parts"), [(SMOOTH, 2), (SMOOTH, 4), (CARRIED, 2)], ids=["2", "4", "2-carried"]
+  ("objective", "parts"),
+  [(SMOOTH, 2), (SMOOTH, 4), (CARRIED, 2), (MEMBERS, 2)],
+  ids=["2", "4", "2-carried", "2-every-other-mixer"],
 )
 def test_accumulation_equals_the_large_batch(objective, parts):
   """Rows weigh differently, so that a mean over microbatches would not do."""
