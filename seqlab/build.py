@@ -4,39 +4,37 @@ commands the only one that reads a config.
 
 import dataclasses
 import importlib.util
-from collections.abc import Iterable
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, optim
+from seqlab import axes, limits, optim, spec
 from seqlab.data.corpus import Corpus
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
-from seqlab.errors import UserError, nearest
+from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
-from seqlab.nn.stack import POLICIES, Layer
+from seqlab.nn.stack import Layer
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import make, parse, parse_one
+from seqlab.spec import Call, make, parse, parse_one
 from seqlab.step import State, init_state
 
-CHOICES = {
-  "model.name": ("decoder",),
-  "model.norm": ("rms", "layer"),
-  "model.pool": ("mean", "last"),
-  "model.dtype": ("float32", "bfloat16"),
-  "model.remat": ("none", *POLICIES),
-  "data.rows": ("windows", "packed"),
-  "nonfinite": ("stop", "skip"),
+# The keys whose calls can be checked before there is a network, and what the builder adds to them.
+CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
+  "schedule": (optim.SCHEDULES, ("steps",)),
+  "optimizer": (optim.OPTIMIZERS, ()),
+  "objective": (OBJECTIVES, ("network",)),
 }
 
 
@@ -47,35 +45,39 @@ def load_plugins(files: Iterable[str]) -> None:
     UserError: a file is missing or fails.
   """
   for number, file in enumerate(files):
-    spec = importlib.util.spec_from_file_location(f"seqlab_plugin_{number}", file)
+    name = f"seqlab_plugin_{number}"
+    found = importlib.util.spec_from_file_location(name, file)
     try:
-      if spec is None or spec.loader is None:
+      if found is None or found.loader is None or not os.path.isfile(file):
         raise FileNotFoundError("no such Python file")
-      spec.loader.exec_module(importlib.util.module_from_spec(spec))
-    except Exception as error:
+      # dataclasses look a module up here when its annotations are text
+      sys.modules[name] = importlib.util.module_from_spec(found)
+      found.loader.exec_module(sys.modules[name])
+    except (Exception, SystemExit) as error:
       raise UserError(
         f"config.plugins: {file} fails with {type(error).__name__}: {error}"
       ) from None
 
 
 def check(config: ConfigDict) -> None:
-  """Refuses values that no part would: choices, and sizes that must be positive or divide."""
-  for key, choices in CHOICES.items():
-    value = config
-    for part in key.split("."):
-      value = value[part]
-    if value not in choices:
-      raise UserError(
-        f"config.{key}={value!r}{nearest(value, choices)}: choose from {', '.join(choices)}"
-      )
-  for key in ("steps", "batch", "length", "accumulate", "inner_steps"):
-    if config[key] < 1:
-      raise UserError(f"config.{key}={config[key]}: a positive number is wanted")
+  """Refuses values that no part would, before any data is read."""
+  limits.check(config)
   if config.batch % config.accumulate:
     raise UserError(
       f"config.accumulate={config.accumulate} does not divide config.batch={config.batch} into "
       f"microbatches"
     )
+  for key, (members, given) in CALLS.items():
+    call = parse_one(config[key], f"config.{key}")
+    if call.name == "per_epoch":
+      given = (*given, "steps_per_epoch")
+    limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
+    if call.kwargs.get("carry") and config.model.learned_positions:
+      raise UserError(
+        f"config.model.learned_positions=True with config.objective={config.objective!r}: "
+        f"positions go beyond the table of config.length rows when state is carried"
+      )
+  make_layers(config)
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
@@ -93,39 +95,47 @@ def make_mesh(config: ConfigDict) -> Mesh:
 
 def table(config: ConfigDict) -> dict[str, Any]:
   """The changes to the table of axes that the config asks for."""
-  try:
-    changes = dict(config.axes)
-  except (TypeError, ValueError):
+  return limits.axes_of(config)
+
+
+def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
+  """The pattern of blocks that the depth repeats, its parts checked against the width."""
+  load_plugins(config.plugins)
+  model = config.model
+
+  def part(call: Call, members: Mapping[str, Callable], key: str) -> Any:
+    made = make(call, members, key)
+    try:
+      if hasattr(made, "check"):
+        made.check(model.width)
+    except UserError as error:
+      raise UserError(f"{key}: {call.name}(): {error}") from None
+    return made
+
+  mlp = part(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
+  calls = parse(model.mixer, "config.model.mixer")
+  if len(calls) > model.depth:
     raise UserError(
-      f"config.axes={config.axes!r}: pairs of a letter and a mesh axis, such as (('K', 'tensor'),)"
-    ) from None
-  for letter, mesh_axis in changes.items():
-    if letter not in axes.ALPHABET or not set(np.atleast_1d(mesh_axis)) <= {"", *axes.MESH_AXES}:
-      raise UserError(
-        f"config.axes: {letter!r} to {mesh_axis!r}; letters are {axes.ALPHABET}, mesh axes "
-        f"{axes.MESH_AXES}"
-      )
-  return changes
+      f"config.model.depth={model.depth}: the pattern of config.model.mixer has {len(calls)} "
+      f"mixers, of which the last would be dropped; {len(calls)} or more is wanted"
+    )
+  mixers = [part(call, MIXERS, "config.model.mixer") for call in calls]
+  return tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers)
 
 
 def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
   """The network for `vocab` token ids, with a head over `classes` where there are any."""
-  load_plugins(config.plugins)
   model = config.model
   if model.vocab and model.vocab < vocab:
     raise UserError(
       f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} "
       f"or more, or 0"
     )
-  mlp = make(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
-  mixers = [
-    make(call, MIXERS, "config.model.mixer") for call in parse(model.mixer, "config.model.mixer")
-  ]
   decoder = Decoder(
     vocab=model.vocab or vocab,
     width=model.width,
     depth=model.depth,
-    layers=tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers),
+    layers=make_layers(config),
     norm=model.norm,
     length=config.length if model.learned_positions else 0,
     tied=model.tied,

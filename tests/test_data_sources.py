@@ -202,7 +202,7 @@ MISTAKES = [
   ("text(path='{dir}/lost.txt')", r"lost.txt' matches no file \(did you mean 'lots.txt'\?\)"),
   ("text(path='{dir}/none/a.txt')", "there is no folder"),
   ("text()", "path='' matches no file"),
-  ("text(path=3)", "path=3 must be a file name"),
+  ("text(path=3)", "path=3 of text.. is not text"),
   ("text(path='{dir}/empty.txt')", "empty.txt is empty"),
   ("text(path='{dir}/blank.txt', documents='line')", "no text in it"),
   ("text(path='{dir}/lots.txt')", r"takes all 1 documents|no documents"),

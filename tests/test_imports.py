@@ -39,7 +39,8 @@ ROOMS = {
   "step": "leaves axes objectives",
   # Where a config becomes what runs.
   "config": "errors",
-  "build": "errors spec leaves axes data nn models objectives optim step",
+  "limits": "errors axes nn",
+  "build": "errors spec leaves axes data nn models objectives optim step limits",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",

@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.errors import UserError, nearest
 from seqlab.ops.activations import gelu
 from seqlab.ops.dense import dense
 from seqlab.ops.norm import layer_norm, rms_norm
@@ -52,6 +53,16 @@ class Norm(nn.Module):
     return layer_norm(x_BTD, scale_D, bias(self, "bias_D", (width,)) if self.bias else None)
 
 
+def _check(ratio: float, activation: str) -> None:
+  if not 0 < ratio < math.inf:
+    raise UserError(f"ratio={ratio}: a positive number is wanted")
+  if activation not in ACTIVATIONS:
+    raise UserError(
+      f"activation={activation!r}{nearest(activation, ACTIVATIONS)}: choose from "
+      f"{', '.join(ACTIVATIONS)}"
+    )
+
+
 class Plain(nn.Module):
   """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width."""
 
@@ -59,10 +70,13 @@ class Plain(nn.Module):
   activation: str = "gelu"
   bias: bool = False
 
+  def check(self, width: int) -> None:
+    _check(self.ratio, self.activation)
+
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
     width = x_BTD.shape[-1]
-    hidden = round(self.ratio * width)
+    hidden = max(round(self.ratio * width), 1)
     x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
     if self.bias:
       x_BTF += bias(self, "bias_F", (hidden,)).astype(x_BTF.dtype)
@@ -81,6 +95,9 @@ class Gated(nn.Module):
 
   ratio: float = 8 / 3
   activation: str = "silu"
+
+  def check(self, width: int) -> None:
+    _check(self.ratio, self.activation)
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:

@@ -14,9 +14,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab import axes
-from seqlab.errors import UserError
+from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, weight
-from seqlab.nn.mixers.base import Mixer, divide
+from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.attention import attention
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -67,7 +67,10 @@ class Attention(Mixer):
     kv_heads, head_width = self._heads(width)
     slots = min(capacity, self.window) if self.window else capacity
     if slots < 1:
-      raise UserError(f"attention(): a cache for {capacity} tokens; it needs room for one at least")
+      raise UserError(
+        f"attention(): a cache for {capacity} tokens; it needs room for one at least "
+        f"(language_model(carry=True, memory=…))"
+      )
     return dict(
       k_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
       v_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
@@ -77,17 +80,32 @@ class Attention(Mixer):
       time=jnp.zeros((), jnp.int32),  # tokens read so far
     )
 
-  def _heads(self, width: int) -> tuple[int, int]:
+  def check(self, width: int) -> None:
     if self.positions not in POSITIONS:
-      raise UserError(f"attention(): positions={self.positions!r} is not one of {POSITIONS}")
-    if self.window < 0:
-      raise UserError(f"attention(): window={self.window} must be positive, or 0 for no window")
-    head_width = self.head_width or divide(width, self.heads, "attention", "heads")
-    kv_heads = self.kv_heads or self.heads
-    divide(self.heads, kv_heads, "attention", "kv_heads")
-    if self.positions == "rope":
-      divide(head_width, 2, "attention with rope", "rotary pairs of")
-    return kv_heads, head_width
+      raise UserError(
+        f"positions={self.positions!r}{nearest(self.positions, POSITIONS)}: choose from "
+        f"{', '.join(POSITIONS)}"
+      )
+    if self.heads < 1:
+      raise UserError(f"heads={self.heads} must be positive")
+    for name in ("kv_heads", "head_width", "window", "softcap"):
+      if not 0 <= getattr(self, name) < float("inf"):
+        raise UserError(f"{name}={getattr(self, name)} must be positive, or 0 for none given")
+    if not 0 < self.rope_base < float("inf"):
+      raise UserError(f"rope_base={self.rope_base} must be positive")
+    if not self.head_width and width % self.heads:
+      raise UserError(
+        f"heads={self.heads} does not divide the width {width}; choose a divisor, or set head_width"
+      )
+    if self.kv_heads and self.heads % self.kv_heads:
+      raise UserError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
+    head_width = self.head_width or width // self.heads
+    if self.positions == "rope" and head_width % 2:
+      raise UserError(f"head_width={head_width} must be even for rope")
+
+  def _heads(self, width: int) -> tuple[int, int]:
+    self.check(width)
+    return self.kv_heads or self.heads, self.head_width or width // self.heads
 
   def _project(self, x_BTD: jax.Array, name: str, heads: int, head_width: int) -> jax.Array:
     y_BTHK = dense(x_BTD, weight(self, f"{name}_DHK", (x_BTD.shape[-1], heads, head_width)))

@@ -2,6 +2,7 @@
 
     mixer(x_BTD, pos_BT, state=None) -> (y_BTD, state)
     mixer.init_state(batch, width, capacity, dtype) -> {name: array}
+    mixer.check(width) -> None, or a UserError
 
 `pos_BT` (int32) is each token's position inside its document; 0 starts a document, and it alone
 gives rotary angles, recurrent resets and attention segments. `state=None` means the whole sequence
@@ -19,8 +20,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.errors import UserError
-
 
 class Mixer(nn.Module):
   """Base of all mixers; `seqlab.laws` holds what each must satisfy."""
@@ -33,9 +32,5 @@ class Mixer(nn.Module):
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     raise NotImplementedError
 
-
-def divide(whole: int, parts: int, mixer: str, what: str) -> int:
-  """`whole // parts`, or a UserError that says what does not divide."""
-  if parts < 1 or whole % parts:
-    raise UserError(f"{mixer}(): {what} = {parts} does not divide {whole}")
-  return whole // parts
+  def check(self, width: int) -> None:
+    """Raises a UserError where an argument is out of range or does not fit the width."""

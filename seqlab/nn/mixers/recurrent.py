@@ -10,6 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.errors import UserError
 from seqlab.nn.layers import weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.dense import dense
@@ -24,6 +25,10 @@ class Recurrent(Mixer):
   """
 
   hidden: int = 0
+
+  def check(self, width: int) -> None:
+    if self.hidden < 0:
+      raise UserError(f"hidden={self.hidden} must be positive, or 0 for the width")
 
   def recur(
     self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int

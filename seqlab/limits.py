@@ -1,0 +1,136 @@
+"""What the values of a config may be: choices, ranges and the shapes of its tuples.
+
+A number that no part could use is refused before any data is read. Types are the business of
+`config` for keys and of `spec` for the arguments of a call; these are the bounds inside a type.
+"""
+
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from seqlab import axes
+from seqlab.errors import UserError, nearest
+from seqlab.nn.stack import POLICIES
+
+CHOICES = {
+  "model.name": ("decoder",),
+  "model.norm": ("rms", "layer"),
+  "model.pool": ("mean", "last"),
+  "model.dtype": ("float32", "bfloat16"),
+  "model.remat": ("none", *POLICIES),
+  "data.rows": ("windows", "packed"),
+  "nonfinite": ("stop", "skip"),
+}
+
+POSITIVE, NONNEGATIVE = "a positive number", "0 or more"
+SHARE, BELOW_1, SEED = "from 0 to 1", "at least 0 and below 1", "from 0 to 4294967295"
+RANGES: dict[str, Callable[[float], bool]] = {
+  POSITIVE: lambda x: x > 0,
+  NONNEGATIVE: lambda x: x >= 0,
+  SHARE: lambda x: 0 <= x <= 1,
+  BELOW_1: lambda x: 0 <= x < 1,
+  SEED: lambda x: 0 <= x < 2**32,
+}
+
+KEYS = {
+  POSITIVE: (
+    *("steps", "batch", "length", "accumulate", "inner_steps", "lr"),
+    *("model.width", "model.depth", "checkpoint.keep", "log.every"),
+  ),
+  NONNEGATIVE: (
+    *("decay", "clip", "model.vocab", "model.unroll", "evaluate.every", "evaluate.batches"),
+    *("checkpoint.every", "checkpoint.best", "log.profile"),
+  ),
+  BELOW_1: ("ema", "model.dropout"),
+  SEED: ("seed",),
+}
+
+# Arguments of the members that a key may name. Mixers and channel mixers have a `check` of their
+# own, sources look at theirs when they are built.
+ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
+  "schedule": {
+    POSITIVE: ("every", "factor"), NONNEGATIVE: ("warmup", "final", "start"), SHARE: ("decay",)
+  },
+  "optimizer": {
+    POSITIVE: ("eps", "iterations"), BELOW_1: ("b1", "b2", "beta", "momentum"),
+    SHARE: ("decay_rate",),
+  },
+  "objective": {NONNEGATIVE: ("z_loss", "memory"), BELOW_1: ("label_smoothing",)},
+}  # fmt: skip
+
+
+def check(config: Mapping[str, Any]) -> None:
+  """Refuses a choice, a number or a tuple of the config that no part could use.
+
+  Raises:
+    UserError: the key, its value and what is wanted.
+  """
+  for key, choices in CHOICES.items():
+    value = _at(config, key)
+    if value not in choices:
+      raise UserError(
+        f"config.{key}={value!r}{nearest(value, choices)}: choose from {', '.join(choices)}"
+      )
+  for words, keys in KEYS.items():
+    for key in keys:
+      if not _within(_at(config, key), words):
+        raise UserError(f"config.{key}={_at(config, key)}: {words} is wanted")
+  for pair in _pairs(config, "rates", "(selector, factor)", "('V', 0.1)"):
+    selector, factor = pair
+    if not isinstance(selector, str) or type(factor) not in (int, float):
+      raise UserError(f"config.rates: {pair!r} is not (selector, factor), such as ('V', 0.1)")
+    if not _within(factor, NONNEGATIVE):
+      raise UserError(f"config.rates: the factor of {pair!r} is to be {NONNEGATIVE}")
+  for file in config["plugins"]:
+    if not isinstance(file, str):
+      raise UserError(
+        f"config.plugins={config['plugins']!r}: names of Python files are wanted, such as "
+        f"('mine.py',)"
+      )
+  axes_of(config)
+
+
+def check_arguments(key: str, name: str, arguments: Mapping[str, Any]) -> None:
+  """Refuses an argument out of range in the call that `config.{key}` names."""
+  for words, names in ARGUMENTS[key].items():
+    for argument in names:
+      if argument in arguments and not _within(arguments[argument], words):
+        raise UserError(
+          f"config.{key}: {argument}={arguments[argument]} of {name}(): {words} is wanted"
+        )
+
+
+def axes_of(config: Mapping[str, Any]) -> dict[str, Any]:
+  """The changes to the table of axes that the config asks for, {letter: mesh axis or axes}."""
+  changes = {}
+  for letter, where in _pairs(config, "axes", "(letter, mesh axis)", "('K', 'tensor')"):
+    names = where if isinstance(where, tuple) else (where,)
+    one = isinstance(letter, str) and len(letter) == 1 and letter in axes.ALPHABET
+    if not one or not all(name in ("", *axes.MESH_AXES) for name in names):
+      raise UserError(
+        f"config.axes: {letter!r} to {where!r}; letters, one for each pair, are {axes.ALPHABET}, "
+        f"mesh axes {', '.join(axes.MESH_AXES)}"
+      )
+    changes[letter] = where
+  return changes
+
+
+def _at(config: Mapping[str, Any], key: str) -> Any:
+  value: Any = config
+  for part in key.split("."):
+    value = value[part]
+  return value
+
+
+def _within(value: float, words: str) -> bool:
+  return -math.inf < value < math.inf and RANGES[words](value)
+
+
+def _pairs(config: Mapping[str, Any], key: str, of: str, example: str) -> tuple[tuple, ...]:
+  """The value of a key that holds pairs; a single pair without its comma gets a hint."""
+  value = config[key]
+  if all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+    return value
+  alone = len(value) == 2 and not any(isinstance(part, tuple) for part in value)
+  hint = f"; a comma is missing: ({value!r},)" if alone else ""
+  raise UserError(f"config.{key}={value!r}: ({of}, ...) is wanted, such as ({example},){hint}")
