@@ -1,7 +1,7 @@
 """`seqlab flops`: parameters, FLOPs a token and state bytes of a config's model, mixer by mixer.
 
 Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes.
-Nothing is run.
+Nothing is run; text is read only where the vocabulary is learned from it.
 """
 
 import math
@@ -71,7 +71,7 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
 
 
 def run(config: ConfigDict) -> None:
-  """Prints a line for each mixer of the pattern and the sums of the model; prepares no data."""
+  """Prints a line for each mixer of the pattern and the sums of the model."""
   from seqlab.table import show
 
   build.check(config)
@@ -112,10 +112,14 @@ LABELS: Mapping[str, str] = dict(
 
 
 def _vocabulary(config: ConfigDict) -> int:
-  """The tokenizer's ids, which preparing the data tells."""
+  """The number of the tokenizer's ids; preparing the data tells it where they are learned."""
+  from seqlab.data.vocabulary import plan_tokenizer
   from seqlab.prepare import prepare
 
   data = config.data
+  plan = plan_tokenizer(data.tokenizer)
+  if not plan.trained:
+    return plan.make([]).vocab
   return prepare(data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None).vocab
 
 

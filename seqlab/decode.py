@@ -8,7 +8,7 @@ beside it.
 
 import dataclasses
 import functools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import jax
 import jax.numpy as jnp
@@ -64,11 +64,22 @@ class Decoding:
   """Compiled prefill and loop for one network and one way to draw; prompts of any length use it.
 
   ids: how many of the head's ids may be drawn (a padded vocabulary has more rows than tokens).
+  silent: ids among them that may not.
   chunk: tokens a dispatch, after which the caller sees them.
   """
 
-  def __init__(self, network: Network, draw: Draw, *, eot: int, ids: int, chunk: int = 16):
-    self._network, self._draw, self._eot, self._ids, self._chunk = network, draw, eot, ids, chunk
+  def __init__(
+    self,
+    network: Network,
+    draw: Draw,
+    *,
+    eot: int,
+    ids: int,
+    silent: Sequence[int] = (),
+    chunk: int = 16,
+  ):
+    self._network, self._draw, self._eot, self._chunk = network, draw, eot, chunk
+    self._ids, self._silent = ids, np.asarray(silent, int)
 
   def __call__(
     self, params: dict, prompts: list[np.ndarray], tokens: int, seed: int = 0
@@ -127,7 +138,9 @@ class Decoding:
 
     def one(carry: dict, forced_B: jax.Array) -> tuple[dict, jax.Array]:
       logits_BV, seen_BV, time = carry["logits_BV"], carry["seen_BV"], carry["time"]
-      possible_V = jnp.arange(logits_BV.shape[-1]) < self._ids
+      id_V = jnp.arange(logits_BV.shape[-1])
+      possible_V = (id_V < self._ids) & ~jnp.isin(id_V, self._silent)
+      seen_BV = seen_BV & (id_V != self._eot)  # a document begins with it; that is no repetition
       keys_B = jax.vmap(jax.random.fold_in, (0, None))(carry["keys_B"], time)
       drawn_B = choose(jnp.where(possible_V, logits_BV, -jnp.inf), seen_BV, keys_B, self._draw)
       token_B = jnp.where(forced_B >= 0, forced_B, drawn_B)

@@ -6,17 +6,18 @@ float32 on the device for a batch and in float64 over batches.
 
 import json
 import math
-import pathlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 
 from seqlab import axes, build
-from seqlab.data.corpus import Corpus
 from seqlab.data.loader import Loader, prefetch
+from seqlab.data.windows import Batch
 from seqlab.errors import UserError
+from seqlab.metrics import means
 from seqlab.step import make_eval_step
 
 Sums = dict[str, tuple[float, float]]
@@ -25,14 +26,15 @@ Sums = dict[str, tuple[float, float]]
 def evaluate(
   eval_step: Callable, params: Any, loader: Loader, mesh: Mesh, extra: dict, batches: int = 0
 ) -> Sums:
-  """Sums the metrics of an evaluation loader, its first `batches` batches or all; `extra` is
-  carried through.
+  """Sums the metrics of an evaluation loader, its first `batches` batches or all; `extra`, of
+  `rows_on(mesh, loader.batch)` rows, is carried through.
   """
   stop = min(batches or loader.steps_per_epoch, loader.steps_per_epoch)
+  rows = rows_on(mesh, loader.batch) // jax.process_count()
   sums: list[Any] = []
   with prefetch(loader, stop=stop) as stream:
     for _, batch in stream:
-      metrics, extra = eval_step(params, axes.put_batch(batch, mesh), extra)
+      metrics, extra = eval_step(params, axes.put_batch(_filled(batch, rows), mesh), extra)
       sums.append(metrics)
   sums = jax.device_get(sums)  # one wait, after everything is dispatched
   return {
@@ -41,11 +43,25 @@ def evaluate(
   }
 
 
+def rows_on(mesh: Mesh, rows: int) -> int:
+  """`rows`, and as many more as make the devices share them evenly."""
+  ways = mesh.shape["data"] * mesh.shape["fsdp"]
+  return -(-rows // ways) * ways
+
+
+def _filled(batch: Batch, rows: int) -> Batch:
+  """The batch with rows of zeros, whose weight is 0 too, up to `rows`."""
+  return {
+    name: np.pad(x, [(0, rows - len(x))] + [(0, 0)] * (x.ndim - 1)) if len(x) < rows else x
+    for name, x in batch.items()
+  }
+
+
 def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float]:
   """Means of the sums; for text, given the `size` of the whole set, also perplexity and bits per
   byte and character.
   """
-  numbers = {name: total / max(weight, 1) for name, (total, weight) in sums.items()}
+  numbers = means(sums)
   if "accuracy" not in numbers:
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
     if size:
@@ -56,36 +72,40 @@ def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float
 
 
 def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
-  """Prints a table of the metrics and writes them to the run's folder as evaluate_SPLIT.json."""
+  """Prints a table of the metrics and writes them to the run's folder: evaluate_SPLIT.json, or
+  evaluate_data.json where they are of `data`, the whole of another source.
+  """
   from seqlab.table import show
-  from seqlab.trained import open_run
+  from seqlab.trained import open_run, other_data, own_data
 
+  if batch < 0:
+    raise UserError(f"--batch={batch}: a positive number is wanted")
   trained = open_run(workdir, step)
-  config, corpus, mesh = trained.config, trained.corpus, trained.mesh
-  if data:
-    corpus = _other_corpus(config, corpus, data)
+  config, mesh = trained.config, trained.mesh
+  corpus = other_data(trained, data) if data else own_data(trained)
+  part, name = ("train", "data") if data else (split, split)
   with axes.use_mesh(mesh, build.table(config)):
-    rows = batch or config.batch
-    if rows % mesh.size:
-      raise UserError(f"--batch={rows}: the {mesh.size} devices do not divide it")
-    loader = build.make_loader(config, corpus, split, train=False, batch=rows)
+    loader = build.make_loader(config, corpus, part, train=False, batch=batch)
+    if batch and loader.batch != batch:
+      raise UserError(
+        f"--batch={batch}: this run carries its state from batch to batch, in config.batch="
+        f"{config.batch} lanes on which the numbers depend; leave --batch out"
+      )
     eval_step = jax.jit(make_eval_step(trained.objective))
-    extra = trained.objective.init_extra(loader.batch)
+    extra = trained.objective.init_extra(rows_on(mesh, loader.batch))
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
-  size = corpus.size(split)
+  size = corpus.size(part)
   numbers = report(sums, size)
   counted = "examples" if "accuracy" in numbers else "tokens"
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{counted} counted", f"{sums['loss'][1]:,.0f}"))
-  show(f"{workdir}, step {trained.step}, {split} set", ("metric", "value"), rows)
-  result = {"step": trained.step, "split": split, "data": data or config.data.source, **numbers}
-  (pathlib.Path(workdir) / f"evaluate_{split}.json").write_text(json.dumps(result, indent=2) + "\n")
-
-
-def _other_corpus(config: Any, corpus: Corpus, source: str) -> Corpus:
-  """Another text under the run's own tokenizer."""
-  from seqlab.prepare import prepare
-
-  return prepare(
-    source, f"file(path={str(corpus.stores[0].folder)!r})", config.data.valid, config.data.store
-  )
+  if size["unknown"]:
+    rows.append(("unknown characters", f"{size['unknown']:,}"))
+  title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
+  show(title, ("metric", "value"), rows)
+  result = {"step": trained.step, "split": name, "data": data or config.data.source, **numbers}
+  path = trained.folder / f"evaluate_{name}.json"
+  try:
+    path.write_text(json.dumps(result, indent=2) + "\n")
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None

@@ -3,6 +3,7 @@
 config.json      the resolved config           metrics.jsonl   every number, the source of truth
 card.md          the run in a page             tensorboard/    the same for TensorBoard
 checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
+data.json        what else the model needs to know of its data: `seqlab.data.learned`
 """
 
 import pathlib
@@ -17,7 +18,7 @@ from ml_collections import ConfigDict
 from seqlab import card, metrics, runtime
 from seqlab import config as configs
 from seqlab.data.corpus import Corpus
-from seqlab.data.tokenizers import save_tokenizer
+from seqlab.data.learned import save_learned
 from seqlab.errors import UserError
 
 
@@ -53,10 +54,10 @@ def write_card(
   numbers: Mapping[str, Any],
   results: Mapping[str, float] | None = None,
 ) -> None:
-  """Writes the run's card and its tokenizer; `numbers` are of the model, `results` those of the
-  validation set.
+  """Writes the run's card, its tokenizer and data.json; `numbers` are of the model, `results` those
+  of the validation set.
   """
-  save_tokenizer(corpus.tokenizer, folder / "tokenizer")
+  save_learned(corpus, folder)
   corpora = {
     store.meta["source"]: dict(
       sha256=store.meta["source_sha256"],

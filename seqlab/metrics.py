@@ -23,12 +23,6 @@ Sums = Mapping[str, tuple[Any, Any]]
 FILE = "metrics.jsonl"
 
 
-def add(a: Sums, b: Sums) -> dict[str, tuple[Any, Any]]:
-  """Adds two sums name by name; a name that only one of them has counts as it is."""
-  both = {k: (a[k][0] + b[k][0], a[k][1] + b[k][1]) for k in a if k in b}
-  return {**a, **b, **both}
-
-
 def means(sums: Sums) -> dict[str, float]:
   """Returns total / weight of each metric; NaN where nothing was weighed."""
   return {k: float(t) / float(w) if float(w) else math.nan for k, (t, w) in sums.items()}

@@ -11,12 +11,12 @@ import functools
 import os
 import pathlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from seqlab.data.corpus import Corpus
+from seqlab.data.corpus import Corpus, corpus_fingerprint
 from seqlab.data.durable import one_writer
 from seqlab.data.files import identify
 from seqlab.data.sources import Source, build_sources
@@ -35,11 +35,15 @@ def prepare(
   valid: str = "hash(fraction=0.1)",
   store: str = "",
   tell: Tell | None = None,
+  learned: Tokenizer | None = None,
+  labels: Sequence[str] = (),
 ) -> Corpus:
   """Returns the prepared corpus of the specs; writes the stores that are not there yet.
 
   `store` is the folder of all stores: by default $SEQLAB_DATA, else ~/.cache/seqlab/data. `tell`
-  gets one line per thing done; by default they go to stderr.
+  gets one line per thing done; by default they go to stderr. `learned` is what `tokenizer` has
+  become on these very sources, so that it is not trained again; `labels` are the classes where
+  others have numbered them.
 
   Raises:
     UserError: anything wrong with the specs, the files, the text or the folder.
@@ -48,12 +52,7 @@ def prepare(
   sources, splits = _members(source, valid)
   plan = plan_tokenizer(tokenizer)
   root = store_root(store)
-  trained_on = [s.fingerprint for s in sources] + [p.fingerprint for p in splits]
-  vocabulary = plan.fingerprint(trained_on)
-  folders = [
-    root / identify([FORMAT, s.fingerprint, p.fingerprint, vocabulary])[:32]
-    for s, p in zip(sources, splits, strict=True)
-  ]
+  folders = [root / name for name in _names(sources, splits, plan)]
   stores = []
   for member, part, folder in zip(sources, splits, folders, strict=True):
     about = {"source": member.description, "source_sha256": member.fingerprint}
@@ -64,12 +63,20 @@ def prepare(
       waiting = f"data: another process is preparing {member.description}; waiting for it"
       with one_writer(root, folder.name, functools.partial(tell, waiting)):
         if not _there(folder):  # it may have come while we waited
-          made = _tokenizer(plan, folders, sources, splits)
+          made = learned or _tokenizer(plan, folders, sources, splits)
           with _progress(f"preparing {member.description}") as progress:
             write_store(root, folder.name, made, part.pairs(member), about, progress)
           tell(f"data: prepared {folder} ({member.description})")
-    stores.append(Store(folder))
+    made_here = Store(folder)
+    stores.append(made_here.numbered(labels) if labels else made_here)
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
+
+
+def fingerprint(source: str, tokenizer: str, valid: str) -> str:
+  """That of the corpus that `prepare` would return; nothing is prepared."""
+  sources, splits = _members(source, valid)
+  names = _names(sources, splits, plan_tokenizer(tokenizer))
+  return corpus_fingerprint(names, [member.weight for member in sources])
 
 
 def texts(source: str, valid: str, split: str) -> Iterator[str]:
@@ -106,6 +113,15 @@ def run(config: Any) -> None:
 def _members(source: str, valid: str) -> tuple[list[Source], list[Split]]:
   sources, split = build_sources(source), build_split(valid)
   return sources, [split.of_member(number) for number in range(len(sources))]
+
+
+def _names(sources: list[Source], splits: list[Split], plan: Plan) -> list[str]:
+  """The fingerprint of each store, which is the name of its folder."""
+  vocabulary = plan.fingerprint([s.fingerprint for s in sources] + [p.fingerprint for p in splits])
+  return [
+    identify([FORMAT, s.fingerprint, p.fingerprint, vocabulary])[:32]
+    for s, p in zip(sources, splits, strict=True)
+  ]
 
 
 def _there(folder: pathlib.Path) -> bool:

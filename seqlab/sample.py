@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from seqlab import build
+from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
 from seqlab.trained import open_run
@@ -56,10 +57,13 @@ def run(
   """Prints each continuation after its prompt; a single one is streamed as it is drawn."""
   _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
   trained = open_run(workdir, step)
-  config, tokenizer = trained.config, trained.corpus.tokenizer
+  config, tokenizer = trained.config, trained.learned.tokenizer
   if not config.objective.startswith("language_model"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
-  prompts = [text for text in (prompt or [""]) for _ in range(samples)]
+  # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
+  prompt = [text.encode("utf-8", "replace").decode() for text in prompt or [""]]
+  _warn_of_unknown(tokenizer, prompt)
+  prompts = [text for text in prompt for _ in range(samples)]
   ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
   longest = max(map(len, ids)) + tokens
   if config.model.learned_positions and longest > config.length:
@@ -68,8 +72,10 @@ def run(
       f"learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
-  network = build.make_network(config, trained.corpus.vocab)
-  decoding = Decoding(network, draw, eot=tokenizer.eot, ids=tokenizer.vocab)
+  network = build.make_network(config, trained.learned.vocab)
+  decoding = Decoding(
+    network, draw, eot=tokenizer.eot, ids=tokenizer.vocab, silent=tokenizer.silent
+  )
   streams = [tokenizer.stream() for _ in prompts]
   stops = [Stops(stop) for _ in prompts]
   texts = list(prompts)
@@ -97,6 +103,18 @@ def run(
     for row, text in enumerate(texts):
       print(f"--- {row + 1} of {len(texts)}\n{text}")
   sys.stdout.flush()
+
+
+def _warn_of_unknown(tokenizer: Tokenizer, prompts: list[str]) -> None:
+  """One line on stderr where characters of the prompts are outside the vocabulary."""
+  if isinstance(tokenizer, Characters):
+    strange = sorted(set("".join(prompts)) - set(tokenizer.characters))
+    if strange:
+      print(
+        f"seqlab: the model has never seen {', '.join(map(repr, strange[:10]))}"
+        f"{', ...' if strange[10:] else ''}; they are read as something unknown",
+        file=sys.stderr,
+      )
 
 
 def _check(

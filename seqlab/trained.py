@@ -1,5 +1,5 @@
 """A run that was trained, opened again from its folder alone: what `evaluate` and `sample` start
-from.
+from. Its data is read where numbers about it are wanted, and then it must be what the run saw.
 """
 
 import dataclasses
@@ -7,23 +7,27 @@ import pathlib
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, build, pretrained
 from seqlab import config as configs
 from seqlab.data.corpus import Corpus
+from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
+from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
-from seqlab.prepare import prepare
+from seqlab.prepare import fingerprint, prepare
 
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
   """`params` is {player: tree} on `mesh`, the average of parameters where the run kept one."""
 
+  folder: pathlib.Path
   config: ConfigDict
-  corpus: Corpus
+  learned: Learned
   objective: Objective
   params: dict[str, Any]
   step: int
@@ -56,19 +60,21 @@ def best_or_latest(workdir: str) -> str:
 
 
 def open_run(workdir: str, which: str = "best") -> Trained:
-  """Config, data and parameters of a run, at a step, its latest or its best.
+  """Config, vocabulary and parameters of a run, at a step, its latest or its best.
 
   Raises:
     UserError: no run, no checkpoint, or one that does not fit its config.
   """
   config = read_config(workdir)
   mesh = axes.make_mesh({"data": -1})
-  data = config.data
-  corpus = prepare(data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None)
-  objective = build.make_objective(config, corpus)
+  folder = pathlib.Path(workdir)
+  learned = load_learned(folder) or learned_from(_prepare(config))
+  objective = build.make_objective(config, learned)
   with axes.use_mesh(mesh, build.table(config)):
-    example = build.make_loader(config, corpus, batch=mesh.size)(0)
-    shapes = jax.eval_shape(lambda: objective.init(jax.random.key(0), example))
+    kinds = dict(tokens_BT=jnp.int32, pos_BT=jnp.int32, weight_BT=jnp.float32)
+    shape = (mesh.size, config.length)
+    example = {name: jax.ShapeDtypeStruct(shape, kind) for name, kind in kinds.items()}
+    shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), example)
     shapes = jax.tree.map(
       lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
       shapes,
@@ -76,4 +82,40 @@ def open_run(workdir: str, which: str = "best") -> Trained:
     )
     which = best_or_latest(workdir) if which == "best" else which
     params, step, _ = pretrained.restore_params(workdir, shapes, which, source_of(config))
-  return Trained(config, corpus, objective, params, step, mesh)
+  return Trained(folder, config, learned, objective, params, step, mesh)
+
+
+def own_data(run: Trained) -> Corpus:
+  """The data of the run's config, under the tokenizer of the run.
+
+  Raises:
+    UserError: it is not what the run was trained on.
+  """
+  data = run.config.data
+  if fingerprint(data.source, data.tokenizer, data.valid) != run.learned.fingerprint:
+    raise UserError(
+      f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "
+      f"on; bring those files back, or give the text to score as --data=SOURCE"
+    )
+  return _prepare(run.config, run.learned.tokenizer)
+
+
+def other_data(run: Trained, source: str) -> Corpus:
+  """The whole of another source as the split "train", under the tokenizer and with the class
+  numbers of the run.
+  """
+  classes = run.learned.labels if run.config.objective.startswith("classification") else ()
+  return prepare(
+    source,
+    f"file(path={str(run.folder / TOKENIZER)!r})",
+    "hash(fraction=0)",
+    run.config.data.store,
+    labels=classes,
+  )
+
+
+def _prepare(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus:
+  data = config.data
+  return prepare(
+    data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None, learned=learned
+  )

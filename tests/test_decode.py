@@ -84,6 +84,25 @@ def test_seed_and_chunk(model):
   assert all(token < VOCAB for row in first for token in row)
 
 
+def test_silent_ids_are_never_drawn(model):
+  network, params = model
+  decoding = Decoding(network, Draw(temperature=9.0), eot=EOT, ids=VOCAB, silent=(1, 4), chunk=8)
+  ids = {token for row in written(decoding, params, prompts(), 100) for token in row}
+  assert {0, 2, 3} <= ids and not ids & {1, 4, *range(VOCAB, VOCAB + 5)}
+
+
+def test_end_of_text_is_no_repetition(model):
+  """Every prompt begins with it, and an unlikely end would be a text that never ends."""
+  network, params = model
+  x_BTD, _ = network(params, jnp.array([[EOT]]), jnp.zeros((1, 1), jnp.int32), None)
+  scores = np.asarray(network(params, x_BTD, method="logits"))[0, 0, :VOCAB]
+  others = [i for i in np.argsort(scores)[::-1].tolist() if i != EOT]
+  likelier = [i for i in others if scores[i] > scores[EOT]]
+  draw = Draw(temperature=0, repetition_penalty=1e6)
+  decoding = Decoding(network, draw, eot=EOT, ids=VOCAB, silent=likelier, chunk=4)
+  assert written(decoding, params, [np.array([EOT])], 3) == [[]], "the end was the likeliest"
+
+
 def drawn(logits, draw, seen=(), count=400):
   logits_BV = jnp.tile(jnp.log(jnp.asarray(logits)), (count, 1))
   seen_BV = jnp.zeros(logits_BV.shape, bool).at[:, jnp.asarray(seen, int)].set(True)

@@ -3,6 +3,7 @@ mixture.
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 from seqlab.data.files import identify
 from seqlab.data.store import Store
@@ -50,7 +51,7 @@ class Corpus:
 
   @property
   def fingerprint(self) -> str:
-    return identify([(s.fingerprint, w) for s, w in zip(self.stores, self.weights, strict=True)])
+    return corpus_fingerprint([store.fingerprint for store in self.stores], self.weights)
 
   def size(self, split: str) -> dict[str, int]:
     """Sums over the stores: tokens, documents, bytes, characters, unknown (characters outside the
@@ -58,3 +59,8 @@ class Corpus:
     """
     counted = ("tokens", "documents", "bytes", "characters", "unknown")
     return {name: sum(s.meta["splits"][split][name] for s in self.stores) for name in counted}
+
+
+def corpus_fingerprint(stores: Sequence[str], weights: Sequence[float]) -> str:
+  """From the fingerprints of its stores and their weights."""
+  return identify(list(zip(stores, weights, strict=True)))

@@ -3,8 +3,7 @@ helped.
 
 The plan is a pure function of the documents' lengths and the seed, so row i of an epoch is known
 without a pass over the data. Documents longer than a row are cut into full rows first (Ding et al.
-2024,
-arXiv:2404.10830): nothing is dropped, and only what cannot fit is cut.
+2024, arXiv:2404.10830): nothing is dropped, and only what cannot fit is cut.
 """
 
 import bisect

@@ -1,12 +1,11 @@
 """The token store: one folder that holds a tokenised source, written once and read by `pread`.
 
-  meta.json            written last, so a folder without it is no store
-  tokenizer/           what `load_tokenizer` reads
-  train/, valid/       tokens-00000.bin ...   uint16 where the vocabulary fits, else uint32,
-  little-endian
-                       documents.bin          int64: where each document starts; last, where the
-                       stream ends labels.bin             int32, one per document, where the source
-                       has labels
+  meta.json             written last, so a folder without it is no store
+  tokenizer/            what `load_tokenizer` reads
+  train/, valid/
+    tokens-00000.bin    and so on: uint16 where the vocabulary fits, else uint32, little-endian
+    documents.bin       int64: where each document starts, and last where the stream ends
+    labels.bin          int32, one per document, where the source has labels
 
 A stream is `eot t1..tn eot t1..tm ... eot`: every document begins with end-of-text and one more
 closes the stream. So every token of text, and the end of every document, is the label of exactly
@@ -14,10 +13,12 @@ one position. `pread` and not `mmap`: cold random windows read 135 times less fr
 resident memory stays flat.
 """
 
+import copy
 import functools
 import json
 import os
 import pathlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,7 @@ class Store:
       UserError: there is no store here, or it is damaged.
     """
     self.folder = pathlib.Path(folder)
+    self._numbers: np.ndarray | None = None  # of the classes, where they are not those of the files
     try:
       self.meta: dict[str, Any] = json.loads((self.folder / "meta.json").read_text("utf-8"))
       listed = [f for split in self.meta["splits"].values() for f in split["files"]]
@@ -62,12 +64,29 @@ class Store:
   def fingerprint(self) -> str:
     return self.meta["fingerprint"]
 
+  def numbered(self, labels: Sequence[str]) -> "Store":
+    """The same store with its classes numbered by their places in `labels`.
+
+    Raises:
+      UserError: it has a class that is not among them.
+    """
+    if strange := [name for name in self.meta["labels"] if name not in labels]:
+      raise UserError(
+        f"{self.meta['source']}: unknown labels {', '.join(strange[:5])}; "
+        f"the classes are {', '.join(labels)}"
+      )
+    other = copy.copy(self)
+    other._numbers = np.array([labels.index(name) for name in self.meta["labels"]], "<i4")
+    other.meta = {**self.meta, "labels": list(labels)}
+    return other
+
   @functools.cached_property
   def tokenizer(self) -> Tokenizer:
     return load_tokenizer(self.folder / "tokenizer")
 
   def split(self, name: str) -> "Tokens":
-    return Tokens(self.folder / name, self.meta["splits"][name]["tokens"], self.meta["dtype"])
+    count, dtype = self.meta["splits"][name]["tokens"], self.meta["dtype"]
+    return Tokens(self.folder / name, count, dtype, numbers=self._numbers)
 
   def verify(self) -> None:
     """Reads every file again and compares it with the sha256 of its writing; raises UserError."""
@@ -86,8 +105,16 @@ class Store:
 class Tokens:
   """The token stream of one split. `count` tokens, of which all but the first are labels."""
 
-  def __init__(self, folder: pathlib.Path, count: int, dtype: str, shard: int = SHARD):
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    count: int,
+    dtype: str,
+    shard: int = SHARD,
+    numbers: np.ndarray | None = None,
+  ):
     self.folder, self.count, self.dtype, self._shard = folder, count, np.dtype(dtype), shard
+    self._numbers = numbers
     self._files: dict[int, int] = {}
 
   def __getstate__(self) -> dict[str, Any]:
@@ -107,7 +134,10 @@ class Tokens:
   def labels(self) -> np.ndarray | None:
     """int32 [documents], or None where the source has no labels."""
     file = self.folder / "labels.bin"
-    return np.fromfile(file, "<i4") if file.exists() else None
+    if not file.exists():
+      return None
+    labels = np.fromfile(file, "<i4")
+    return labels if self._numbers is None else self._numbers[labels]
 
   def read(self, start: int, out: np.ndarray) -> None:
     """Fills `out`, a contiguous array of the store's dtype, with the tokens from `start` on."""

@@ -23,7 +23,10 @@ class Subwords:
 
   def __init__(self, text: str, eot: int, pad: int):
     self.text, self.eot, self.pad = text, eot, pad
-    self.vocab = 1 + max(i for _, i, _ in _entries(json.loads(text)))
+    entries = _entries(json.loads(text))
+    self.vocab = 1 + max(i for _, i, _ in entries)
+    special = {i for _, i, special in entries if special} | {pad}
+    self.silent = tuple(sorted(special - {eot}))
     self._pieces = _byte_pieces(json.loads(text), self.vocab)
 
   @functools.cached_property

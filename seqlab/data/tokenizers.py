@@ -22,12 +22,13 @@ _FILE = "seqlab.json"
 
 class Tokenizer(Protocol):
   """`vocab` ids, of which `eot` begins every document and `pad` fills rows; neither comes from
-  text.
+  text. `silent` ids stand for no text, nor for its end: a sample never holds one.
   """
 
   vocab: int
   eot: int
   pad: int
+  silent: tuple[int, ...]
 
   def encode(self, text: str) -> np.ndarray: ...
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]: ...
@@ -69,6 +70,7 @@ class Bytes:
   """The 256 bytes of UTF-8, then end-of-text and padding: nothing to train, every text fits."""
 
   vocab, eot, pad = 258, 256, 257
+  silent: tuple[int, ...] = (pad,)
 
   def encode(self, text: str) -> np.ndarray:
     return np.frombuffer(text.encode("utf-8"), np.uint8).astype(np.int32)
@@ -93,6 +95,7 @@ class Characters:
   """
 
   eot, pad, unknown = 0, 1, 2
+  silent: tuple[int, ...] = (pad, unknown)
 
   def __init__(self, characters: str):
     self.characters = characters

@@ -1,8 +1,9 @@
 """Gated recurrent unit (Cho 2014, arXiv:1406.1078).
 
-r, z = sigmoid(x_t @ W_rz + h_{t-1} @ U_rz + b_rz) n = tanh(x_t @ W_n + b_n + r * (h_{t-1} @ U_n +
-b_h))     reset_after=True: cuDNN's and PyTorch's form n = tanh(x_t @ W_n + b_n + (r * h_{t-1}) @
-U_n + b_h)     reset_after=False: the paper's h_t = (1 - z) * n + z * h_{t-1}
+r, z = sigmoid(x_t @ W_rz + h_{t-1} @ U_rz + b_rz)
+n = tanh(x_t @ W_n + b_n + r * (h_{t-1} @ U_n + b_h))    reset_after=True: cuDNN's and PyTorch's
+n = tanh(x_t @ W_n + b_n + (r * h_{t-1}) @ U_n + b_h)    reset_after=False: the paper's
+h_t = (1 - z) * n + z * h_{t-1}
 """
 
 import jax
