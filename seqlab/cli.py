@@ -50,8 +50,8 @@ COMMANDS = dict(
       WORKDIR,
       ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
-      ("--batch", dict(type=int, default=0, help="sequences at once; changes no number")),
-      ("--data", dict(default="", metavar="SOURCE", help="another: \"text(path='a.txt')\"")),
+      ("--batch", dict(type=int, default=0, help="rows at once; not where state is carried")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
     ),
   ),
   sample=Command(

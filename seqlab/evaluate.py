@@ -78,8 +78,6 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   from seqlab.table import show
   from seqlab.trained import open_run, other_data, own_data
 
-  if batch < 0:
-    raise UserError(f"--batch={batch}: a positive number is wanted")
   trained = open_run(workdir, step)
   config, mesh = trained.config, trained.mesh
   corpus = other_data(trained, data) if data else own_data(trained)

@@ -223,6 +223,14 @@ print(sorted(sys.modules))
 """
 
 
+SAMPLE = """
+import sys
+from seqlab.cli import main
+assert main(["sample", "--tokens=3", *sys.argv[1:]]) == 0
+print(sorted(sys.modules))
+"""
+
+
 def test_training_on_a_prepared_store_imports_no_datasets_and_no_tokenizers(tmp_path):
   text = tmp_path / "text.txt"
   text.write_text("\n".join(f"{n} green bottles hang on the wall" for n in range(100)))
@@ -241,3 +249,6 @@ def test_training_on_a_prepared_store_imports_no_datasets_and_no_tokenizers(tmp_
   loaded = set(ast.literal_eval(out.splitlines()[-1]))
   assert "seqlab.train" in loaded and "orbax" in loaded
   assert not {"datasets", "tokenizers", "torch", "tensorflow"} & loaded
+  text.unlink()
+  out = python(SAMPLE, f"--workdir={tmp_path}")
+  assert not {"datasets", "torch", "tensorflow"} & set(ast.literal_eval(out.splitlines()[-1]))
