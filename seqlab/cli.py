@@ -2,7 +2,7 @@
 never waits for jax.
 
 Exit codes: 0 done, 1 a bug of ours (with its traceback), 2 a mistake in what was given, 75 stopped
-by a signal after saving (the same command resumes).
+by a signal after saving (the same command resumes), 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -10,8 +10,10 @@ import dataclasses
 import errno
 import importlib
 import logging
+import math
 import os
 import sys
+from collections.abc import Callable
 from typing import NoReturn
 
 from seqlab import __version__
@@ -20,6 +22,22 @@ from seqlab.errors import UserError, nearest
 
 CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
 WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+
+
+def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
+  """Reads a flag's whole number from `low` to `high`."""
+
+  def read(text: str) -> int:
+    try:
+      value = int(text)
+    except ValueError:
+      value = None
+    if value is None or not low <= value <= high:
+      to = f"from {low} to {high}" if high < math.inf else f"of {low} or more"
+      raise argparse.ArgumentTypeError(f"{text!r}: a whole number {to} is wanted")
+    return value
+
+  return read
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +68,7 @@ COMMANDS = dict(
       WORKDIR,
       ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
-      ("--batch", dict(type=int, default=0, help="rows at once; not where state is carried")),
+      ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
     ),
   ),
@@ -69,7 +87,7 @@ COMMANDS = dict(
       ("--min_p", dict(type=float, default=0.0, help="drop below this share of the likeliest")),
       ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
       ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
-      ("--seed", dict(type=int, default=0, help="of the draws")),
+      ("--seed", dict(type=_whole(0, 2**32 - 1), default=0, help="of the draws")),
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
     ),
   ),
@@ -119,8 +137,11 @@ def main(argv: list[str] | None = None) -> int:
       )
     return _run(argv[0], argv[1:])
   except UserError as error:
-    print(f"seqlab: {error}", file=sys.stderr)
+    print(f"seqlab: {' '.join(str(error).splitlines())}", file=sys.stderr)
     return 2
+  except KeyboardInterrupt:
+    print("stopped", file=sys.stderr)
+    return 130  # as a shell says it
   except BrokenPipeError:  # the reader of our output has gone
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return 1
@@ -146,7 +167,11 @@ def _run(name: str, argv: list[str]) -> int:
   for flag, options in command.flags:
     parser.add_argument(flag, **options)
   known, rest = parser.parse_known_args(argv)
-  overrides = [_override(argument, command, parser) for argument in rest]
+  following = [*rest[1:], "--"]
+  overrides = [
+    _override(argument, then, command, parser.prog)
+    for argument, then in zip(rest, following, strict=False)
+  ]
   arguments = vars(known)
 
   from seqlab import runtime
@@ -160,15 +185,17 @@ def _run(name: str, argv: list[str]) -> int:
   return importlib.import_module(command.module).run(**arguments) or 0
 
 
-def _override(argument: str, command: Command, parser: argparse.ArgumentParser) -> str:
+def _override(argument: str, then: str, command: Command, program: str) -> str:
+  """The `key=value` of an argument that is no flag; `then` is the one after it."""
   if argument.startswith("--config.") and command.takes_config:
+    if "=" not in argument and not then.startswith("--"):
+      raise UserError(f"{argument} {then}: an equals sign is missing; write {argument}={then}")
     return argument.removeprefix("--config.")
   if argument.startswith(("config.", "-config.")):
     raise UserError(f"{argument}: two dashes are missing; write --{argument.lstrip('-')}")
-  flags = [s for action in parser._actions for s in action.option_strings]
+  flags = [flag for flag, _ in command.flags] + ["--config"] * command.takes_config + ["--help"]
   raise UserError(
-    f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; "
-    f"see `{parser.prog} --help`"
+    f"{argument}: unknown argument{nearest(argument.split('=')[0], flags)}; see `{program} --help`"
   )
 
 

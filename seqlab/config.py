@@ -16,6 +16,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
+from ml_collections.config_dict import RequiredValueError
 
 from seqlab.errors import UserError, nearest
 
@@ -76,6 +77,10 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "plugins": ((), "Python files that register mixers of their own"),
 }  # fmt: skip
 
+# What a tuple of each key looks like, for errors.
+TUPLES = {"rates": "(('V', 0.1),)", "axes": "(('K', 'tensor'),)", "plugins": "('mine.py',)"}
+REQUIRED = object()  # the value of a placeholder that is still to be filled
+
 # What may differ between the two halves of a resumed run: where and how it runs, not what it
 # computes.
 FREE = (
@@ -108,6 +113,11 @@ def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
     if not equals:
       raise UserError(f"--config.{key}: a value is missing; write --config.{key}=VALUE")
     _set(values, key, _read(key, text), "--config")
+  for key, value in values.items():
+    if value is REQUIRED:
+      raise UserError(
+        f"{file}: config.{key} is a placeholder that wants a value; write --config.{key}=VALUE"
+      )
   return _nest(values)
 
 
@@ -125,6 +135,13 @@ def read(path: pathlib.Path) -> ConfigDict:
     saved = json.loads(path.read_text())
   except ValueError as error:
     raise UserError(f"{path}: not a config that seqlab saved ({error})") from None
+  except OSError as error:
+    raise UserError(f"{path}: cannot be read ({error.strerror})") from None
+  if not isinstance(saved, dict):
+    raise UserError(
+      f"{path}: not a config that seqlab saved (a JSON object is wanted, not "
+      f"{type(saved).__name__})"
+    )
   for key, value in saved.items():
     _set(values, key, value, str(path))
   return _nest(values)
@@ -142,6 +159,8 @@ def difference(old: ConfigDict, new: ConfigDict) -> list[str]:
 
 def _get_config(file: str) -> Mapping:
   path, _, argument = file.partition(":")
+  if os.path.isdir(path):
+    raise UserError(f"--config={file}: is a folder; a Python file with get_config() is wanted")
   if not os.path.isfile(path):
     raise UserError(f"--config={file}: no such file{_nearby(path)}")
   spec = importlib.util.spec_from_file_location("seqlab_config", path)
@@ -150,7 +169,7 @@ def _get_config(file: str) -> Mapping:
   module = importlib.util.module_from_spec(spec)
   try:
     spec.loader.exec_module(module)
-  except Exception as error:
+  except (Exception, SystemExit) as error:
     raise UserError(
       f"--config={file}: the file fails with {type(error).__name__}: {error}"
     ) from None
@@ -158,7 +177,7 @@ def _get_config(file: str) -> Mapping:
     raise UserError(f"--config={file}: the file has no get_config()")
   try:
     config = module.get_config(argument) if argument else module.get_config()
-  except Exception as error:
+  except (Exception, SystemExit) as error:
     raise UserError(
       f"--config={file}: get_config() fails with {type(error).__name__}: {error}"
     ) from None
@@ -175,7 +194,10 @@ def _nearby(path: str) -> str:
 def flat(tree: Mapping, prefix: str = "") -> Iterator[tuple[str, Any]]:
   """The keys of a config, dotted, with their values."""
   for key in tree:  # not items(): that would resolve references to copies
-    value = tree[key]
+    try:
+      value = tree[key]
+    except RequiredValueError:  # an override may still fill it
+      value = REQUIRED
     if isinstance(value, Mapping | ConfigDict):
       yield from flat(value, f"{prefix}{key}.")
     else:
@@ -198,7 +220,7 @@ def _set(values: dict[str, Any], key: str, value: Any, where: str) -> None:
     inside = [k for k in values if k.startswith(f"{key}.")]
     hint = f"; it is a section with {', '.join(inside)}" if inside else nearest(key, values)
     raise UserError(f"{where}: unknown key config.{key}{hint}")
-  values[key] = _typed(key, value, where)
+  values[key] = value if value is REQUIRED else _typed(key, value, where)
 
 
 def _typed(key: str, value: Any, where: str) -> Any:
@@ -216,7 +238,8 @@ def _typed(key: str, value: Any, where: str) -> Any:
       tuple: "a tuple",
     }
     raise UserError(
-      f"{where}: config.{key}={value!r} is not {wanted[type(default)]}, such as {default!r}"
+      f"{where}: config.{key}={value!r} is not {wanted[type(default)]}, such as "
+      f"{TUPLES.get(key, repr(default))}"
     )
   return value
 
@@ -232,5 +255,5 @@ def _read(key: str, text: str) -> Any:
     return text == "true"
   try:
     return ast.literal_eval(text)
-  except (ValueError, SyntaxError):
+  except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError):
     return text

@@ -151,6 +151,17 @@ def test_an_argument_behind_the_file_is_handed_on(tmp_path):
     load(f"{file}:twelve")
 
 
+def test_an_override_fills_a_placeholder(tmp_path):
+  file = tmp_path / "config.py"
+  file.write_text(
+    "from ml_collections import ConfigDict, config_dict\n"
+    "def get_config():\n  return ConfigDict(dict(lr=config_dict.required_placeholder(float)))\n"
+  )
+  assert load(str(file), ["lr=3"]).lr == 3.0
+  with pytest.raises(UserError, match=r"config\.lr is a placeholder"):
+    load(str(file))
+
+
 # --- The resolved config -------------------------------------------------------------------------
 
 

@@ -111,11 +111,85 @@ def test_a_value_of_another_type(mistake, key, value, wanted):
   assert f"config.{key}=" in line and value in line and wanted in line
 
 
+@pytest.mark.parametrize(
+  ("given", "said"),
+  [
+    (
+      ["--config.batch", "4"],
+      "--config.batch 4: an equals sign is missing; write --config.batch=4",
+    ),
+    (["--config.lr", "-1"], "write --config.lr=-1"),
+    (["--config.batch"], "--config.batch: a value is missing"),
+    (["--conifg=x"], "--conifg=x: unknown argument (did you mean '--config'?)"),
+  ],
+)
+def test_an_override_without_its_equals_sign(mistake, given, said):
+  assert said in mistake(*given)
+
+
+@pytest.mark.parametrize(
+  ("command", "flag", "wanted"),
+  [
+    ("sample", "--seed=-1", "from 0 to 4294967295"),
+    ("sample", "--seed=4294967296", "from 0 to 4294967295"),
+    ("sample", "--seed=x", "from 0 to 4294967295"),
+    ("evaluate", "--batch=-1", "of 0 or more"),
+  ],
+)
+def test_a_flag_out_of_range(command, flag, wanted, tmp_path, capsys):
+  line = the_line(main([command, f"--workdir={tmp_path}", flag]), capsys.readouterr().err)
+  name, _, value = flag.partition("=")
+  assert f"{name}: {value!r}: a whole number {wanted} is wanted" in line
+
+
 @pytest.mark.parametrize("value", ["0", "-4"])
 @pytest.mark.parametrize("key", ["steps", "batch", "length", "accumulate", "inner_steps"])
 def test_a_size_that_is_not_positive(mistake, key, value):
   line = mistake(f"--config.{key}={value}")
   assert f"config.{key}={value}" in line and "positive" in line
+
+
+@pytest.mark.parametrize(
+  ("key", "value", "wanted"),
+  [
+    *[("lr", "0.0", "positive"), ("lr", "-1.0", "positive"), ("lr", "inf", "positive")],
+    *[("model.width", "0", "positive"), ("model.depth", "0", "positive")],
+    *[("checkpoint.keep", "0", "positive"), ("log.every", "0", "positive")],
+    *[(key, "-1", "0 or more") for key in ("model.unroll", "evaluate.batches", "evaluate.every")],
+    *[(key, "-1", "0 or more") for key in ("checkpoint.every", "checkpoint.best", "log.profile")],
+    *[("decay", "-0.1", "0 or more"), ("clip", "-1.0", "0 or more"), ("clip", "inf", "0 or more")],
+    *[("ema", "1.0", "below 1"), ("ema", "-0.1", "below 1"), ("model.dropout", "1.0", "below 1")],
+    *[("seed", "-1", "from 0 to 4294967295"), ("seed", "4294967296", "from 0 to 4294967295")],
+  ],
+)
+def test_a_number_out_of_range(mistake, key, value, wanted):
+  line = mistake(f"--config.{key}={value.replace('inf', '1e999')}")
+  assert f"config.{key}={value}: " in line and wanted in line
+
+
+@pytest.mark.parametrize(
+  ("given", "said"),
+  [
+    ("rates=('V', 0.1)", "((selector, factor), ...) is wanted"),
+    ("rates=('V', 0.1)", "a comma is missing: (('V', 0.1),)"),
+    ("rates=(('V', 'x'),)", "('V', 'x') is not (selector, factor), such as ('V', 0.1)"),
+    ("rates=((3, 0.1),)", "(3, 0.1) is not (selector, factor)"),
+    ("rates=(('V', -1),)", "('V', -1) is to be 0 or more"),
+    ("rates=(('V', 1, 2),)", "((selector, factor), ...) is wanted"),
+    ("plugins=(3,)", "config.plugins=(3,): names of Python files are wanted"),
+    ("plugins=('no_such.py',)", "no_such.py fails with FileNotFoundError: no such Python file"),
+    ("plugins=a.py", "config.plugins='a.py' is not a tuple, such as ('mine.py',)"),
+    ("axes=('K', 'tensor')", "a comma is missing: (('K', 'tensor'),)"),
+    ("axes=(('HK', 'tensor'),)", "'HK' to 'tensor'; letters, one for each pair"),
+    ("axes=(('', 'tensor'),)", "'' to 'tensor'"),
+    ("axes=((3, 'tensor'),)", "3 to 'tensor'"),
+    ("axes=(('K', 3),)", "'K' to 3"),
+    ("axes=(('K', ('data', 'tensro')),)", "'K' to ('data', 'tensro')"),
+  ],
+)
+def test_a_tuple_of_another_shape(mistake, given, said):
+  line = mistake(f"--config.{given}")
+  assert f"config.{given.partition('=')[0]}" in line and said in line
 
 
 @pytest.mark.parametrize(
@@ -145,6 +219,37 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("data.valid", "tial()", "'tail'"),
     ("model.mixer", "lstm(", "write calls"),
     ("optimizer", "adamw() | sgd()", "one call"),
+    ("schedule", "step()", "step() needs the argument 'every', a whole number"),
+    ("schedule", "per_epoch()", "per_epoch() needs the argument 'factor', a number"),
+    ("schedule", "cosine(warmup='a')", "warmup='a' of cosine() is not a whole number, such as 0"),
+    ("schedule", "cosine(warmup=-5)", "warmup=-5 of cosine(): 0 or more is wanted"),
+    ("schedule", "step(every=0)", "every=0 of step(): a positive number is wanted"),
+    ("schedule", "wsd(decay=1.5)", "decay=1.5 of wsd(): from 0 to 1 is wanted"),
+    ("optimizer", "adamw(b2='x')", "b2='x' of adamw() is not a number, such as 0.95"),
+    ("optimizer", "adamw(b1=5)", "b1=5 of adamw(): at least 0 and below 1 is wanted"),
+    ("optimizer", "sgd(momentum=1.0)", "momentum=1.0 of sgd(): at least 0 and below 1"),
+    ("optimizer", "muon(iterations=0)", "iterations=0 of muon(): a positive number is wanted"),
+    ("objective", "language_model(z_loss='a')", "z_loss='a' of language_model() is not a number"),
+    ("objective", "language_model(memory=-1)", "memory=-1 of language_model(): 0 or more"),
+    ("objective", "classification(label_smoothing=1)", "label_smoothing=1"),
+    ("model.mlp", "plain(ratio='x')", "ratio='x' of plain() is not a number, such as 4.0"),
+    ("model.mlp", "plain(ratio=0)", "plain(): ratio=0: a positive number is wanted"),
+    ("model.mlp", "gated(ratio=1e999)", "gated(): ratio=inf: a positive number is wanted"),
+    ("model.mlp", "plain(activation='gleu')", "'gelu'?): choose from gelu, relu, silu, tanh"),
+    ("model.mixer", "attention(heads='4')", "heads='4' of attention() is not a whole number"),
+    ("model.mixer", "attention(window=2.5)", "window=2.5 of attention() is not a whole number"),
+    ("model.mixer", "attention(heads=0)", "attention(): heads=0 must be positive"),
+    ("model.mixer", "attention(heads=3)", "attention(): heads=3 does not divide the width 8"),
+    ("model.mixer", "attention(kv_heads=3)", "kv_heads=3 does not divide heads=4"),
+    ("model.mixer", "attention(head_width=3)", "attention(): head_width=3 must be even for rope"),
+    ("model.mixer", "attention(window=-1)", "attention(): window=-1 must be positive, or 0"),
+    ("model.mixer", "attention(positions='rpoe')", "(did you mean 'rope'?): choose from rope,"),
+    ("model.mixer", "lstm(hidden='a')", "hidden='a' of lstm() is not a whole number"),
+    ("model.mixer", "lstm(hidden=-5)", "lstm(): hidden=-5 must be positive, or 0 for the width"),
+    ("data.source", "embedded(megabytes='x')", "megabytes='x' of embedded() is not a number"),
+    ("data.source", "csv(field=3)", "field=3 of csv() is not text or a tuple"),
+    ("data.source", "csv(columns=3)", "columns=3 of csv() is not a tuple of text"),
+    ("data.source", "text(documents=['a'])", "documents=['a'] of text() is not text"),
   ],
 )
 def test_a_part_that_cannot_be_made(mistake, key, spec, said):
@@ -170,12 +275,24 @@ def test_a_missing_config_file(mistake, folder, tmp_path):
     ("def get_config(): return {'lrr': 1.0}", "unknown key config.lrr (did you mean 'lr'?)"),
     ("def get_config(): return {'lr': 'x'}", "config.lr='x' is not a number"),
     ("def get_config(): pass", "get_config() returns None"),
+    ("raise SystemExit(3)", "the file fails with SystemExit: 3"),
+    ("def get_config(): exit(3)", "get_config() fails with SystemExit: 3"),
+    ("raise ValueError('two\\nlines')", "ValueError: two lines"),
+    (
+      "from ml_collections import ConfigDict, config_dict\n"
+      "def get_config(): return ConfigDict(dict(lr=config_dict.required_placeholder(float)))",
+      "config.lr is a placeholder that wants a value; write --config.lr=VALUE",
+    ),
   ],
 )
 def test_a_config_file_that_fails(mistake, tmp_path, content, said):
   (tmp_path / "config.py").write_text(content)
   line = mistake(f"--config={tmp_path / 'config.py'}")
   assert str(tmp_path / "config.py") in line and said in line
+
+
+def test_a_folder_for_a_config_file(mistake, tmp_path):
+  assert f"--config={tmp_path}: is a folder" in mistake(f"--config={tmp_path}")
 
 
 def test_a_missing_data_file(mistake, folder):
@@ -209,6 +326,17 @@ def test_an_unknown_mixer_or_argument(mistake):
   assert "config.model.mixer" in line and "'head'" in line and "'heads'" in line
   line = mistake(model__mixer="attention(heads=3)")
   assert "heads" in line and "3" in line and "8" in line
+
+
+def test_a_pattern_longer_than_the_depth(mistake):
+  line = mistake(model__mixer="rnn() | gru() | lstm()", model__depth=2)
+  assert "config.model.depth=2" in line and "config.model.mixer has 3 mixers" in line
+
+
+def test_learned_positions_with_carried_state(mistake):
+  line = mistake(model__learned_positions=True, objective="language_model(carry=True)")
+  assert "config.model.learned_positions=True" in line and "language_model(carry=True)" in line
+  assert "positions go beyond the table" in line and "when state is carried" in line
 
 
 def test_a_vocabulary_that_does_not_fit_the_model(mistake):
@@ -296,8 +424,9 @@ def test_other_data_under_a_run(mistake, folder, tmp_path):
   assert "the data is not what this run began with" in line and "--workdir" in line
 
 
-def test_a_config_of_a_run_that_is_torn(tmp_path, capsys):
-  (tmp_path / "config.json").write_text('{"seed": 0,')
+@pytest.mark.parametrize("content", ['{"seed": 0,', "[1, 2]", "null", "3", '{"seed": "x"}'])
+def test_a_config_of_a_run_that_is_none(tmp_path, capsys, content):
+  (tmp_path / "config.json").write_text(content)
   line = the_line(main(["sample", f"--workdir={tmp_path}"]), capsys.readouterr().err)
   assert str(tmp_path / "config.json") in line
 
@@ -372,6 +501,17 @@ def test_the_command_itself_exits_with_2_and_one_line(folder, tmp_path):
   line = the_line(done.returncode, done.stderr)
   assert line == "config.lr=3: two dashes are missing; write --config.lr=3"
   assert done.stdout == "" and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("command", ["train", "prepare", "flops"])
+def test_an_interrupt_is_one_word(command, monkeypatch, tmp_path, capsys):
+  def interrupted(*_, **__):
+    raise KeyboardInterrupt
+
+  monkeypatch.setattr("seqlab.config.load", interrupted)
+  workdir = [f"--workdir={tmp_path}"] if command == "train" else []
+  assert main([command, *workdir]) == 130
+  assert capsys.readouterr().err == "stopped\n"
 
 
 def test_a_bug_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
