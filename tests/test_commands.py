@@ -140,7 +140,7 @@ def test_a_run_is_enough_to_sample_and_other_text_is_not_taken_for_its_own(flags
   text.write_text(TEXT, encoding="utf-8")
   run = tmp_path / "run"
   seqlab(
-    "train", f"--workdir={run}", *config, "--config.steps=2", "--config.model.depth=1",
+    "train", f"--workdir={run}", *config, "--config.steps=2",
     f"--config.data.source=text(path='{text}', documents='line')",
     f"--config.data.store={tmp_path / 'store'}",
   )  # fmt: skip
