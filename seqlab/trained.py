@@ -60,8 +60,8 @@ def best_or_latest(workdir: str) -> str:
 
 
 def open_run(workdir: str, which: str = "best") -> Trained:
-  """Config, vocabulary and parameters of a run, at a step, its latest or its best. A run from before
-  there was data.json prepares its data for its vocabulary.
+  """Config, vocabulary and parameters of a run, at a step, its latest or its best. A run from
+  before there was data.json prepares its data for its vocabulary.
 
   Raises:
     UserError: no run, no checkpoint, or one that does not fit its config.
