@@ -30,13 +30,13 @@ ROOMS = {
   "data": "errors spec",
   "stored": "errors leaves",
   "checkpoint": "errors leaves stored",
-  "pretrained": "errors leaves stored checkpoint",
+  "pretrained": "errors leaves axes stored checkpoint",
   # What is trained, and how.
   "nn": "errors axes ops",
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
   "optim": "errors spec leaves axes",
-  "step": "leaves axes objectives",
+  "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
   "config": "errors",
   "limits": "errors axes nn",
