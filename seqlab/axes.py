@@ -46,9 +46,10 @@ def letters(path: str) -> str:
   return found
 
 
-def selects(selector: str, name: str) -> bool:
+def selects(selector: str, name: str, key: str = "selector") -> bool:
   """Whether a selector picks the leaf of this path: axis letters alone ("V": every leaf with a
-  vocabulary axis), or a regular expression that is searched in the path ("layers_L/.*norm").
+  vocabulary axis), or a regular expression that is searched in the path ("layers_L/.*norm"). `key`
+  is what errors call it.
 
   Raises:
     UserError: it is neither.
@@ -59,7 +60,7 @@ def selects(selector: str, name: str) -> bool:
     return re.search(selector, name) is not None
   except re.error as error:
     raise UserError(
-      f"selector {selector!r} is neither axis letters nor a regular expression: {error}"
+      f"{key}={selector!r} is neither axis letters nor a regular expression: {error}"
     ) from None
 
 

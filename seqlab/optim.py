@@ -187,7 +187,9 @@ def make_optimizer(
   direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
 
   def decays(name: str) -> bool:
-    return axes.selects(decay_of, name) if decay_of else bool(axes.fan_in_axes(name))
+    return (
+      axes.selects(decay_of, name, "config.decay_of") if decay_of else bool(axes.fan_in_axes(name))
+    )
 
   def scale_groups(updates: Any, params: Any = None) -> Any:
     return jax.tree_util.tree_map_with_path(
@@ -205,14 +207,17 @@ def make_optimizer(
     transform = optax.partition(
       groups,
       lambda params: _map_names(
-        lambda name: "frozen" if axes.selects(freeze, name) else "moves", params
+        lambda name: "frozen" if axes.selects(freeze, name, "config.init.freeze") else "moves",
+        params,
       ),
     )
   return Optimizer(transform, schedule)
 
 
 def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
-  return next((factor for selector, factor in rates if axes.selects(selector, name)), 1.0)
+  return next(
+    (factor for selector, factor in rates if axes.selects(selector, name, "config.rates")), 1.0
+  )
 
 
 def _map_names(fn: Callable[[str], Any], tree: Any) -> Any:

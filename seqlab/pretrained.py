@@ -71,14 +71,16 @@ def partial_restore(
   saved = _saved(folder, body, source)
   wanted = leaves.by_path(params)
   report = leaves.compare(saved, _wanted_looks(saved, wanted))
-  wrong = {p: pair for p, pair in report.mismatched.items() if axes.selects(keep, p)}
-  lacking = tuple(p for p in report.missing if axes.selects(keep, p) and not allow_missing)
+  wrong = {p: pair for p, pair in report.mismatched.items() if axes.selects(keep, p, "init.keep")}
+  lacking = tuple(
+    p for p in report.missing if axes.selects(keep, p, "init.keep") and not allow_missing
+  )
   if wrong or lacking:
     refused = leaves.Report((), lacking, (), wrong)
     raise UserError(
       f"init.path={str(path)!r}: {refused}; let init.keep (now {keep!r}) select only what fits"
     )
-  taken = tuple(p for p in report.taken if axes.selects(keep, p))
+  taken = tuple(p for p in report.taken if axes.selects(keep, p, "init.keep"))
   if not taken:
     raise UserError(
       f"init.keep={keep!r} takes nothing from {folder}; it holds {_few(saved)}, "

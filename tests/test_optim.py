@@ -210,7 +210,7 @@ def test_selectors(selector, name, picks):
 
 
 def test_a_selector_that_is_nothing_is_one_line():
-  with pytest.raises(UserError, match=r"selector 'layers\(' is neither axis letters nor"):
+  with pytest.raises(UserError, match=r"config.rates='layers\(' is neither axis letters nor"):
     updates("adamw()", rates=(("layers(", 2.0),))
 
 
