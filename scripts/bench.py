@@ -312,6 +312,8 @@ def compare(case, variants, rounds, seconds, cores):
         worker.steps = max(1, round(seconds / worker.run(1)[0]))
       else:
         print(f"  {name}: did not start")
+  if (names[0], False) not in workers or (names[0], True) not in workers:
+    sys.exit(f"{case}: {names[0]}, which ratios are against, did not start")
   for _ in range(rounds):
     for worker in random.sample(list(workers.values()), len(workers)):
       time.sleep(0.1)  # threads of the one before stop spinning

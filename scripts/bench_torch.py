@@ -174,7 +174,14 @@ def decode_transformers(depth, heads, width, length, batch, vocab):
 
   torch.manual_seed(0)
   config = transformers.GPT2Config(
-    vocab, length + 1, width, depth, heads, bos_token_id=0, eos_token_id=None, pad_token_id=0
+    vocab_size=vocab,
+    n_positions=length + 1,
+    n_embd=width,
+    n_layer=depth,
+    n_head=heads,
+    bos_token_id=0,
+    eos_token_id=None,
+    pad_token_id=0,
   )
   model = transformers.GPT2LMHeadModel(config).eval()
   prompt = torch.zeros(batch, 1, dtype=torch.long)
