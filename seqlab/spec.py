@@ -121,8 +121,6 @@ def check(
   return arguments
 
 
-# --- Types of arguments ---------------------------------------------------------------------------
-
 WORDS: dict[Any, str] = {
   int: "a whole number",
   float: "a number",

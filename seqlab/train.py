@@ -130,9 +130,6 @@ def run(config: ConfigDict, workdir: str) -> int:
   return 0
 
 
-# --- Before the first step ------------------------------------------------------------------------
-
-
 def restore(
   checkpoints: Checkpoints, initial: build.Initial, loader: Loader
 ) -> tuple[State, int] | None:
@@ -181,9 +178,6 @@ def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
       batch,
     )
   return 3 * forward.products
-
-
-# --- While it runs --------------------------------------------------------------------------------
 
 
 def dispatches(

@@ -29,9 +29,6 @@ def mesh_of(**sizes):
   return axes.make_mesh(sizes)
 
 
-# --- Letters -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
   ("path", "letters"),
   [
@@ -81,9 +78,6 @@ def test_fan_in_is_what_a_product_sums(name, summed):
   assert axes.fan_in_axes(name) == summed
 
 
-# --- Mesh ----------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize(
   ("sizes", "shape"),
   [
@@ -114,9 +108,6 @@ def test_a_mesh_that_cannot_be_is_one_line(sizes, said):
   with pytest.raises(UserError, match=said) as error:
     mesh_of(**sizes)
   assert "\n" not in str(error.value)
-
-
-# --- Where letters go ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -169,9 +160,6 @@ def test_a_table_of_ones_own_holds_inside_use_mesh_and_no_longer():
   with axes.use_mesh(mesh, {"K": "tensor", "H": ()}):
     assert axes.partition("DHK", (16, 4, 8), mesh) == P(None, None, "tensor")
   assert axes.partition("DHK", (16, 4, 8), mesh) == P(None, "tensor", None)
-
-
-# --- Trees ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -234,9 +222,6 @@ def test_a_batch_lies_over_the_devices_and_steps_stay_whole():
   np.testing.assert_array_equal(batch["tokens_BT"], rows["tokens_BT"])
   stacked = axes.put_batch({"tokens_BT": np.zeros((3, 8, 4), np.int32)}, mesh, stacked=True)
   assert stacked["tokens_BT"].sharding.spec == P(None, "data", None)
-
-
-# --- Activations ---------------------------------------------------------------------------------
 
 
 def test_constrain_without_a_mesh_is_the_identity():

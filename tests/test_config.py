@@ -36,9 +36,6 @@ MEMBERS = {
 }
 
 
-# --- The list of keys ----------------------------------------------------------------------------
-
-
 def test_keys_are_few():
   """A new part brings its arguments in its call; a new key needs a better reason."""
   assert len(DEFAULTS) <= BUDGET
@@ -78,9 +75,6 @@ def test_help_lists_every_key(capsys):
     main(["train", "--help"])
   out = capsys.readouterr().out
   assert all(f"--config.{key}=" in out for key in DEFAULTS)
-
-
-# --- Overrides -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -162,9 +156,6 @@ def test_an_override_fills_a_placeholder(tmp_path):
     load(str(file))
 
 
-# --- The resolved config -------------------------------------------------------------------------
-
-
 def test_a_config_is_locked_and_its_own(tmp_path):
   shared = ConfigDict(dict(width=32))
   file = tmp_path / "config.py"
@@ -237,9 +228,6 @@ def test_a_difference_is_of_what_decides_the_numbers(key):
     assert found == []
   else:
     assert found == [f"{key}: {default!r}, now {value!r}"]
-
-
-# --- The experiments -----------------------------------------------------------------------------
 
 
 def experiments():

@@ -70,9 +70,6 @@ def trained(folder):
   return workdir
 
 
-# --- The flags -----------------------------------------------------------------------------------
-
-
 def test_an_unknown_key_names_the_nearest(mistake):
   line = mistake("--config.model.widht=64")
   assert "unknown key config.model.widht" in line and "'model.width'" in line
@@ -257,9 +254,6 @@ def test_a_part_that_cannot_be_made(mistake, key, spec, said):
   assert f"config.{key}" in line and said in line
 
 
-# --- Files ---------------------------------------------------------------------------------------
-
-
 def test_a_missing_config_file(mistake, folder, tmp_path):
   (tmp_path / "quickstart.py").touch()
   line = mistake(f"--config={tmp_path / 'quickstrat.py'}")
@@ -316,9 +310,6 @@ def test_a_text_shorter_than_a_window(mistake):
   assert "config.length=50" in line and re.search(r"length=\d+ or less", line)
 
 
-# --- The model -----------------------------------------------------------------------------------
-
-
 def test_an_unknown_mixer_or_argument(mistake):
   line = mistake(model__mixer="lstn()")
   assert "config.model.mixer" in line and "'lstn'" in line and "'lstm'" in line and "rnn" in line
@@ -344,9 +335,6 @@ def test_a_vocabulary_that_does_not_fit_the_model(mistake):
   assert "config.model.vocab=100" in line and "258" in line
 
 
-# --- Devices -------------------------------------------------------------------------------------
-
-
 def test_a_batch_that_does_not_divide(mistake):
   line = mistake(batch=12)
   assert "config.batch=12" in line and "8 devices" in line
@@ -365,9 +353,6 @@ def test_a_mesh_that_does_not_multiply_to_the_devices(mistake):
 def test_a_table_of_axes_that_is_none(mistake):
   assert "config.axes" in mistake("--config.axes=(('H', 'tensr'),)")
   assert "config.axes" in mistake("--config.axes=(('H',),)")
-
-
-# --- Runs and checkpoints ------------------------------------------------------------------------
 
 
 def test_a_workdir_that_holds_a_run_of_another_config(mistake, trained):
@@ -437,9 +422,6 @@ def test_a_workdir_that_cannot_be_written(mistake, tmp_path):
   assert f"--workdir={tmp_path / 'file' / 'run'}" in line and "Not a directory" in line
 
 
-# --- A full disk ---------------------------------------------------------------------------------
-
-
 def full(*_, **__):
   raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "/a/file")
 
@@ -490,9 +472,6 @@ def python(code, *arguments):
     cwd=pathlib.Path(__file__).parents[1],
     env={**os.environ, "JAX_ENABLE_COMPILATION_CACHE": "0"},
   )
-
-
-# --- As a user sees it ---------------------------------------------------------------------------
 
 
 def test_the_command_itself_exits_with_2_and_one_line(folder, tmp_path):

@@ -169,8 +169,6 @@ def test_the_step_of_a_run_counts_its_loss():
   assert train.flops_per_step(objective, state, Loader()) == 3 * 6 * T * forward
 
 
-# --- The counting itself -------------------------------------------------------------------------
-
 W = jax.ShapeDtypeStruct((8, 8), jnp.float32)
 ONE = 2 * 8**3  # one 8 x 8 product
 

@@ -73,8 +73,6 @@ def close(a, b, tolerance=2e-6):
     np.testing.assert_allclose(a[path], b[path], atol=tolerance, rtol=1e-5, err_msg=path)
 
 
-# --- Depth ---------------------------------------------------------------------------------------
-
 PATTERN = "attention(heads=2) | min_gru()"
 
 
@@ -155,9 +153,6 @@ def test_remat_computes_again_what_its_name_says():
   assert products("full") == (forward, usual + again)
 
 
-# --- Options -------------------------------------------------------------------------------------
-
-
 @pytest.mark.parametrize("mixer", [PATTERN, "lstm()"])
 def test_bfloat16_computes_in_it_and_keeps_float32_masters_and_losses(mixer):
   half = decoder(mixer, dtype="bfloat16", mlp=Gated())
@@ -218,9 +213,6 @@ def test_dropout_needs_a_key():
   assert not np.allclose(one, other) and not np.allclose(one, run(*inputs)[0])
 
 
-# --- The first parameters ------------------------------------------------------------------------
-
-
 def test_weights_start_at_their_scales():
   """1/sqrt(fan-in); 0.02 for tables; what writes to the residual stream 1/sqrt(2 depth) of it."""
   depth, width = 8, 64
@@ -247,9 +239,6 @@ def test_weights_start_at_their_scales():
   short = decoder("attention(heads=2)", 2, Plain())
   fresh = Network(short).init(jax.random.key(0), batch()["tokens_BT"], batch()["pos_BT"])
   assert float(loss_and_gradients(short, fresh)[0]) == pytest.approx(math.log(V), rel=0.05)
-
-
-# --- The classifier ------------------------------------------------------------------------------
 
 
 def test_a_decoder_restores_into_a_classifier_all_but_the_class_head(tmp_path):

@@ -13,8 +13,6 @@ from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.optim import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
 
-# --- Schedules -----------------------------------------------------------------------------------
-
 STEPS, EPOCH, LR = 100, 10, 0.5
 
 
@@ -73,9 +71,6 @@ def test_ends_of_the_decays():
 def test_a_wrong_schedule_is_one_line(text, said):
   with pytest.raises(UserError, match=said):
     make_schedule(text, LR, STEPS, EPOCH)
-
-
-# --- Directions ----------------------------------------------------------------------------------
 
 
 def fixed(rate):
@@ -228,9 +223,6 @@ def test_clipping_is_by_the_norm_of_all_that_moves():
   assert not np.any(found["embed_VD"])
   for path, leaf in rest.items():
     np.testing.assert_allclose(found[path], -leaf / 4, rtol=1e-5)
-
-
-# --- Muon ----------------------------------------------------------------------------------------
 
 
 def test_muon_treats_stacked_matrices_as_separate_ones():

@@ -35,9 +35,6 @@ def test_what_is_no_call(text):
   assert str(error.value).startswith("config.key=") and "\n" not in str(error.value)
 
 
-# --- Members -------------------------------------------------------------------------------------
-
-
 def member(
   network,
   need: int,

@@ -93,8 +93,6 @@ def moved(a, b):
   return {path for path in a if not np.array_equal(a[path], b[path])}
 
 
-# --- Accumulation --------------------------------------------------------------------------------
-
 # Plain gradient descent shows the gradient itself; Adam would hide a factor.
 SMOOTH = language_model(z_loss=1e-2)
 CARRIED = language_model("attention(heads=2) | lstm()", carry=True, memory=LENGTH * 2)
@@ -139,9 +137,6 @@ def test_gradients_weigh_tokens_and_not_rows():
     close(step(state, given)[0]["params"], step(state, alone)[0]["params"])
 
 
-# --- Many steps in one dispatch ------------------------------------------------------------------
-
-
 def test_many_steps_in_a_dispatch_are_bitwise_the_same_run():
   objective = language_model(dropout=0.2)
   optimizers = optimizers_of(objective, clip=1.0, decay=0.1)
@@ -158,9 +153,6 @@ def test_many_steps_in_a_dispatch_are_bitwise_the_same_run():
     same(state, together)
     same(jax.tree.map(lambda *m: np.concatenate(m), *found), metrics)
   assert metrics["loss"][0].shape == (4,) and int(together["step"]) == 4
-
-
-# --- Players -------------------------------------------------------------------------------------
 
 
 class Game:
@@ -216,9 +208,6 @@ def test_evaluation_is_the_last_players():
   params = game.init(jax.random.key(0), batch)
   metrics, extra = make_eval_step(game)(params, batch, game.init_extra(4))
   assert float(metrics["loss"][0]) == -1.0 and float(extra["plays"]) == 1
-
-
-# --- Averages, bad steps, keys -------------------------------------------------------------------
 
 
 def test_the_average_of_parameters():
@@ -294,9 +283,6 @@ def test_evaluation_drops_nothing_and_moves_nothing():
   same(evaluate(params, given, {}), without(params, given, {}))
 
 
-# --- Frozen leaves -------------------------------------------------------------------------------
-
-
 FROZEN = language_model("min_gru() | min_gru()")
 
 
@@ -314,9 +300,6 @@ def test_frozen_leaves_do_not_move_and_hold_no_optimizer_state(optimizer):
   assert moved(after["params"]["model"], state["params"]["model"]) == paths - frozen
   held = {p for p in paths if any(o.endswith(f"/{p}") for o in by_path(state["opt"]))}
   assert held == paths - frozen
-
-
-# --- State carried from window to window ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("spec", ["lstm() | attention(heads=2)", "min_gru()"])
