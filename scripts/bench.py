@@ -152,7 +152,7 @@ def compare(case, variants, rounds, seconds, cores):
   best = min(base.values())
   print(f"\n{case}: ms a step and speed against {names[0]!r}{' by CPU time' if which else ''}")
   print(f"  {'':30}{'stock malloc':>22}{'tuned malloc':>22}{'best against best':>20}{'MB':>8}")
-  for name in names:
+  for name in dict.fromkeys(name for name, _ in workers):
     found = {tuned: workers[name, tuned] for tuned in (False, True) if (name, tuned) in workers}
     cells = [
       f"{w.median(which) * 1e3:12.2f}  {base[t] / w.median(which):5.2f}x" for t, w in found.items()

@@ -26,7 +26,9 @@ class Block(nn.Module):
       for y in self.qkv(self.norm1(x)).split(width, 2)
     )
     if cache is not None:
-      cache[0], cache[1] = k, v = (torch.cat(pair, 2) for pair in zip(cache, (k, v), strict=True))
+      if cache:
+        k, v = torch.cat([cache[0], k], 2), torch.cat([cache[1], v], 2)
+      cache[:] = k, v
     y = functional.scaled_dot_product_attention(q, k, v, is_causal=length > 1)
     x = x + self.out(y.transpose(1, 2).reshape(batch, length, width))
     return x + self.down(functional.gelu(self.up(self.norm2(x))))

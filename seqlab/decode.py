@@ -80,6 +80,7 @@ class Decoding:
   ):
     self._network, self._draw, self._eot, self._chunk = network, draw, eot, chunk
     self._ids, self._silent = ids, np.asarray(silent, int)
+    self._unrolled = jax.jit(network.unrolled)
 
   def __call__(
     self, params: dict, prompts: list[np.ndarray], tokens: int, seed: int = 0
@@ -96,6 +97,7 @@ class Decoding:
     for row_T, ids in zip(prompt_BT, prompts, strict=True):
       row_T[: len(ids)] = ids
     capacity = -(-(longest + tokens) // 128) * 128  # rounded, so that lengths share a program
+    params = self._unrolled(params)
     carry = self._prefill(params, prompt_BT[:, :shared], seed, capacity)
     emitted = np.zeros(len(prompts), int)
     ended = np.zeros(len(prompts), bool)
@@ -121,10 +123,13 @@ class Decoding:
   def _prefill(self, params: dict, prompt_BT: jax.Array, seed: jax.Array, capacity: int) -> dict:
     rows, length = prompt_BT.shape
     pos_BT = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), prompt_BT.shape)
-    state = self._network.init_state(rows, capacity)
+    state = self._network.unrolled(self._network.init_state(rows, capacity))
     x_BTD, state = self._network(params, prompt_BT, pos_BT, state)
     logits_BV = self._network(params, x_BTD[:, -1:], method="logits")[:, 0]
     seen_BV = jnp.zeros(logits_BV.shape, bool).at[jnp.arange(rows)[:, None], prompt_BT].set(True)
+    seen_BV &= (
+      jnp.arange(logits_BV.shape[1]) != self._eot
+    )  # a document begins with it; no repetition
     keys_B = jax.vmap(lambda row: jax.random.fold_in(jax.random.key(seed), row))(jnp.arange(rows))
     return dict(
       state=state, logits_BV=logits_BV, seen_BV=seen_BV, keys_B=keys_B, time=jnp.int32(length)
@@ -136,18 +141,18 @@ class Decoding:
     [T, B].
     """
 
+    id_V = jnp.arange(carry["logits_BV"].shape[-1])
+    possible_V = (id_V < self._ids) & ~jnp.isin(id_V, self._silent)
+
     def one(carry: dict, forced_B: jax.Array) -> tuple[dict, jax.Array]:
       logits_BV, seen_BV, time = carry["logits_BV"], carry["seen_BV"], carry["time"]
-      id_V = jnp.arange(logits_BV.shape[-1])
-      possible_V = (id_V < self._ids) & ~jnp.isin(id_V, self._silent)
-      seen_BV = seen_BV & (id_V != self._eot)  # a document begins with it; that is no repetition
       keys_B = jax.vmap(jax.random.fold_in, (0, None))(carry["keys_B"], time)
       drawn_B = choose(jnp.where(possible_V, logits_BV, -jnp.inf), seen_BV, keys_B, self._draw)
       token_B = jnp.where(forced_B >= 0, forced_B, drawn_B)
       pos_BT = jnp.full((len(token_B), 1), time)
       x_BTD, state = self._network(params, token_B[:, None], pos_BT, carry["state"])
       logits_BV = self._network(params, x_BTD, method="logits")[:, 0]
-      seen_BV = seen_BV.at[jnp.arange(len(token_B)), token_B].set(True)
+      seen_BV = seen_BV.at[jnp.arange(len(token_B)), token_B].set(token_B != self._eot)
       return {
         **carry,
         "state": state,

@@ -29,7 +29,7 @@ def attention(heads=4, kv_heads=0, head_width=0, window=0):
     + 2 * 2 * T * heads * each
     + 2 * heads * each * D,
     D * heads * each + 2 * D * keys * each + heads * each * D,
-    4 * (2 * slots * keys * each + slots + 2),  # keys, values, segments; the segment and the time
+    4 * (2 * slots * keys * each + slots + 1),  # keys, values, segments; the time
   )
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from seqlab.ops.activations import gelu
-from seqlab.ops.attention import attention
-from seqlab.ops.backend import forced_backend, materialised, reference_forms
+from seqlab.ops.attention import EMPTY, attention, attention_step
+from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
 from seqlab.ops.gru import gru
@@ -48,39 +48,59 @@ class Draw:
     return jnp.cumsum(self.resets(*shape), 1, dtype=jnp.int32)
 
 
-def whole(q_BTHK, k_BTHK, v_BTHK, segment_BT, slopes_H=None, known=False, **options):
+def whole(q_BHTK, k_BHTK, v_BHTK, segment_BT, slopes_H=None, known=False, **options):
   """Attention of a training window: every key is a query too."""
-  time_T = np.arange(q_BTHK.shape[1], dtype=np.int32)
+  time_T = np.arange(q_BHTK.shape[2], dtype=np.int32)
   time_T = time_T if known else jnp.asarray(time_T)
   where = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-  return attention(q_BTHK, k_BTHK, v_BTHK, **where, slopes_H=slopes_H, **options)
+  return attention(q_BHTK, k_BHTK, v_BHTK, **where, slopes_H=slopes_H, **options)
 
 
-def cached(q_BTHK, k_BSHK, v_BSHK, segment_BT, segment_BS, **options):
+def cached(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, **options):
   """Attention over a ring whose slots are out of order, some of them empty."""
-  length, slots = q_BTHK.shape[1], k_BSHK.shape[1]
+  length, slots = q_BHTK.shape[2], k_BHSK.shape[2]
   time_S = (jnp.arange(slots) * 5) % slots
   where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_S=time_S)
   return attention(
-    q_BTHK, k_BSHK, v_BSHK, **where, time_T=slots - 3 + jnp.arange(length), **options
+    q_BHTK, k_BHSK, v_BHSK, **where, time_T=slots - 3 + jnp.arange(length), **options
   )
+
+
+def step(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, slopes_H=None, **options):
+  """One query over a ring and its own key, by two forms: the latter is what `cached` joins."""
+  own, slots = (x[:, :, -1:] for x in (k_BHSK, v_BHSK)), k_BHSK.shape[2] - 1
+  time_S = (jnp.arange(slots) * 5) % slots
+  where = dict(segment_BT=segment_BT, time_T=jnp.asarray([slots]), slopes_H=slopes_H)
+  where |= options
+  if backend() == "reference":
+    return attention(
+      q_BHTK,
+      k_BHSK,
+      v_BHSK,
+      **where,
+      segment_BS=segment_BS.at[:, -1:].set(segment_BT),
+      time_S=jnp.append(time_S, slots),
+    )
+  ring = (x[:, :, :-1] for x in (k_BHSK, v_BHSK))
+  return attention_step(q_BHTK, *own, *ring, **where, segment_BS=segment_BS[:, :-1], time_S=time_S)
 
 
 def heads(d, length, documents=None, query_heads=4):
   q, k, v = (
-    d.normal(2, length, query_heads, 6),
-    d.normal(2, length, 2, 6),
-    d.normal(2, length, 2, 6),
+    d.normal(2, query_heads, length, 6),
+    d.normal(2, 2, length, 6),
+    d.normal(2, 2, length, 6),
   )
   return q, k, v, d.documents(2, length) if documents is None else documents
 
 
 def slots(d, length):
-  segment_BS = d.integers(3, 2, 7) - 1
+  segment_BS = d.integers(3, 2, 7)
+  segment_BS = jnp.where(segment_BS == 2, EMPTY, segment_BS)
   return (
-    d.normal(2, length, 4, 6),
-    d.normal(2, 7, 2, 6),
-    d.normal(2, 7, 2, 6),
+    d.normal(2, 4, length, 6),
+    d.normal(2, 2, 7, 6),
+    d.normal(2, 2, 7, 6),
     d.integers(2, 2, length),
     segment_BS,
   )
@@ -186,7 +206,12 @@ CASES = {
   "attention blocks window": (part(whole, known=True, window=70), lambda d: heads(d, 133)),
   "attention ring": (cached, lambda d: slots(d, 4)),
   "attention ring window": (part(cached, window=3), lambda d: slots(d, 4)),
-  "attention decode": (cached, lambda d: slots(d, 1)),
+  "attention one query": (cached, lambda d: slots(d, 1)),
+  "attention step": (step, lambda d: slots(d, 1)),
+  "attention step all of it": (
+    part(step, window=4, softcap=3.0),
+    lambda d: (*slots(d, 1), d.gates(4)),
+  ),
   "cross entropy": (chunked_cross_entropy, lambda d: vocabulary(d, 7)),
   "cross entropy z": (part(chunked_cross_entropy, z_loss=0.1), lambda d: vocabulary(d, 7)),
   "cross entropy by 1": (
@@ -321,9 +346,9 @@ def test_attention_visibility_by_gradient():
   """A query's gradient reaches exactly the keys that the rule names."""
   segment_BT = jnp.array([[0, 0, 0, 1, 1, 1, 1]])
   d = Draw("visible", "float32")
-  q, k, v = d.normal(1, 7, 1, 4), d.normal(1, 7, 1, 4), d.normal(1, 7, 1, 4)
+  q, k, v = d.normal(1, 1, 7, 4), d.normal(1, 1, 7, 4), d.normal(1, 1, 7, 4)
   y = jax.jacobian(lambda v: whole(q, k, v, segment_BT, window=3))(v)
-  seen = np.abs(y).sum((0, 2, 3, 4, 6, 7)) > 0
+  seen = np.abs(y).sum((0, 1, 3, 4, 5, 7)) > 0
   t, s = np.mgrid[:7, :7]
   assert (seen == ((s <= t) & (t - s < 3) & ((s < 3) == (t < 3)))).all()
 

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from seqlab import axes
 from seqlab.nn.layers import Norm, weight
 from seqlab.nn.stack import Layer, Stack
-from seqlab.ops.dense import dense
+from seqlab.ops.dense import product
 
 
 class Decoder(nn.Module):
@@ -63,7 +63,8 @@ class Decoder(nn.Module):
 
   def logits(self, x_BTD: jax.Array) -> jax.Array:
     """Scores over the vocabulary in float32, [B, T, V]."""
-    return axes.constrain(dense(x_BTD, self.unembedding().T).astype(jnp.float32), "BTV")
+    logits_BTV = product(x_BTD, self.unembedding(), (2,), (1,))
+    return axes.constrain(logits_BTV.astype(jnp.float32), "BTV")
 
   def unembedding(self) -> jax.Array:
     """The head as rows of the vocabulary, [V, D]."""

@@ -8,6 +8,7 @@ import flax.linen as nn
 import jax
 
 from seqlab.leaves import path_of
+from seqlab.nn.stack import unrolled
 
 
 class Network:
@@ -38,6 +39,12 @@ class Network:
       return self.module.apply({"params": params}, *inputs, method=method)
     rngs = {} if key is None else {"dropout": key}
     return self.module.apply({"params": params}, *inputs, train=key is not None, rngs=rngs)
+
+  def unrolled(self, tree: dict) -> dict:
+    """Parameters or a state with the stack's layers apart, which a call takes as well: for loops,
+    where XLA would copy each layer's slice of the stacked arrays every time around.
+    """
+    return unrolled(tree)
 
   def init_state(self, batch: int, capacity: int) -> dict[str, Any]:
     """The state before the first token, for `batch` rows and caches of `capacity` tokens."""

@@ -91,26 +91,46 @@ class Stack(nn.Module):
   def __call__(
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None, train: bool
   ) -> tuple[jax.Array, dict | None]:
+    """What `unrolled` made of parameters or state is taken as well, and comes back in kind."""
     repeats, rest = divmod(self.depth, len(self.layers))
     states = {}
     if repeats:
-      # Unrolled, XLA undoes what remat is for.
-      whole = repeats <= 12 and self.remat == "none"
-      unroll = self.unroll or (repeats if whole else 1)
-      scanned = nn.scan(
-        Pattern,
-        variable_axes={"params": 0},
-        split_rngs={"params": True, "dropout": True},
-        in_axes=(nn.broadcast, 0, nn.broadcast),
-        length=repeats,
-        unroll=min(unroll, repeats),
-      )
-      layers = scanned(self.layers, self.remat, name="layers_L")
-      x_BTD, states["layers_L"] = layers(x_BTD, pos_BT, state and state["layers_L"], train)
+      before = state and state["layers_L"]
+      x_BTD, states["layers_L"] = self._repeat(repeats, x_BTD, pos_BT, before, train)
     if rest:
       tail = Pattern(self.layers[:rest], self.remat, name="tail")
       x_BTD, states["tail"] = tail(x_BTD, pos_BT, state and state["tail"], train)
     return x_BTD, states if state is not None else None
+
+  def _repeat(
+    self, repeats: int, x_BTD: jax.Array, pos_BT: jax.Array, state: Any, train: bool
+  ) -> tuple[jax.Array, Any]:
+    """The pattern as a function, so that one body serves the loop, the scan and their `init`."""
+    pattern = Pattern(self.layers, self.remat, parent=None)
+
+    def init(key: jax.Array) -> dict:
+      return pattern.init(key, x_BTD, pos_BT, None, False)["params"]
+
+    def turn(x_BTD: jax.Array, each: tuple) -> tuple[jax.Array, Any]:
+      params, state, key = each
+      rngs = {} if key is None else {"dropout": key}
+      return pattern.apply({"params": params}, x_BTD, pos_BT, state, train, rngs=rngs)
+
+    if self.is_initializing():
+      params = self.param("layers_L", lambda key: jax.vmap(init)(jax.random.split(key, repeats)))
+    else:
+      params = self.get_variable("params", "layers_L")
+    keys_L = jax.random.split(self.make_rng("dropout"), repeats) if train else None
+    # Unrolled, XLA undoes what remat is for.
+    whole = repeats <= 12 and self.remat == "none"
+    unroll = min(self.unroll or (repeats if whole else 1), repeats)
+    if unroll < repeats and not isinstance(params, tuple):
+      return jax.lax.scan(turn, x_BTD, (params, state, keys_L), unroll=unroll)
+    states = []
+    for each in zip(*(_apart(x, repeats) for x in (params, state, keys_L)), strict=True):
+      x_BTD, after = turn(x_BTD, each)
+      states.append(after)
+    return x_BTD, tuple(states) if isinstance(state, tuple) else _together(states)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any) -> dict:
     """The state of all mixers before the first token; leaves of `layers_L` are stacked over
@@ -123,7 +143,33 @@ class Stack(nn.Module):
     }
     states = {}
     if repeats:
-      states["layers_L"] = jax.tree.map(lambda x: jnp.stack([x] * repeats), each)
+      states["layers_L"] = _together([each] * repeats)
     if rest:
       states["tail"] = {name: each[name] for name in list(each)[:rest]}
     return states
+
+
+def unrolled(tree: dict) -> dict:
+  """Parameters or a state with every `layers_L` as a tuple, one tree a repetition, for loops over
+  the stack: XLA would copy every layer's slice again each time around.
+  """
+
+  def visit(name: str, x: Any) -> Any:
+    if name == "layers_L":
+      return _apart(x, len(jax.tree.leaves(x)[0]))
+    return unrolled(x) if isinstance(x, dict) else x
+
+  return {name: visit(name, x) for name, x in tree.items()}
+
+
+def _apart(tree: Any, count: int) -> tuple:
+  if tree is None or isinstance(tree, tuple):
+    return tree or (None,) * count
+  # The gradient of `split` is one concatenation; that of slices would be a sum of padded arrays.
+  leaves, structure = jax.tree.flatten(tree)
+  parts = zip(*(jax.lax.split(leaf, [1] * count) for leaf in leaves), strict=True)
+  return tuple(jax.tree.unflatten(structure, [x[0] for x in each]) for each in parts)
+
+
+def _together(trees: list) -> Any:
+  return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

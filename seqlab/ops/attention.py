@@ -2,7 +2,7 @@
 soft-cap, ring caches.
 
 Owes the rest one visibility rule: a query sees the keys of its own segment that are not later than
-it and, with a window, fewer than `window` steps earlier. Keys of segment -1 are empty slots. A
+it and, with a window, fewer than `window` steps earlier. Keys of segment EMPTY are empty slots. A
 query that sees nothing gets zeros.
 Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:2408.00118, section
 2.
@@ -18,6 +18,8 @@ from jax import lax
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.dense import product
 
+EMPTY = np.iinfo(np.int32).min  # the segment of no query
+
 # On a CPU queries go in blocks of at least this many, and in at most this many blocks.
 _BLOCK, _BLOCKS = 64, 8
 
@@ -26,14 +28,13 @@ def visible(segment_BT, segment_BS, time_T, time_S, window=None):
   """Which keys each query sees: bool [B, T, S]."""
   gap_TS = time_T[:, None] - time_S[None, :]
   seen_TS = gap_TS >= 0 if window is None else (gap_TS >= 0) & (gap_TS < window)
-  same_BTS = segment_BT[:, :, None] == segment_BS[:, None, :]
-  return same_BTS & seen_TS & (segment_BS >= 0)[:, None, :]
+  return (segment_BT[:, :, None] == segment_BS[:, None, :]) & seen_TS
 
 
 def attention_naive(
-  q_BTHK,
-  k_BSHK,
-  v_BSHK,
+  q_BHTK,
+  k_BHSK,
+  v_BHSK,
   *,
   segment_BT,
   segment_BS,
@@ -45,25 +46,25 @@ def attention_naive(
   scale=None,
 ):
   """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
-  dtype = wide(q_BTHK.dtype)
-  groups = q_BTHK.shape[2] // k_BSHK.shape[2]
-  k_BSHK, v_BSHK = (jnp.repeat(x, groups, 2) for x in (k_BSHK, v_BSHK))
-  scale = q_BTHK.shape[-1] ** -0.5 if scale is None else scale
-  s_BHTS = jnp.einsum("bthk,bshk->bhts", q_BTHK, k_BSHK, preferred_element_type=dtype) * scale
+  dtype = wide(q_BHTK.dtype)
+  groups = q_BHTK.shape[1] // k_BHSK.shape[1]
+  k_BHSK, v_BHSK = (jnp.repeat(x, groups, 1) for x in (k_BHSK, v_BHSK))
+  scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
+  s_BHTS = jnp.einsum("bhtk,bhsk->bhts", q_BHTK, k_BHSK, preferred_element_type=dtype) * scale
   if softcap is not None:
     s_BHTS = softcap * jnp.tanh(s_BHTS / softcap)
   if slopes_H is not None:
     s_BHTS -= slopes_H[:, None, None] * (time_T[:, None] - time_S[None, :])
   mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
-  p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BTHK.dtype)
-  y_BTHK = jnp.einsum("bhts,bshk->bthk", p_BHTS, v_BSHK, preferred_element_type=dtype)
-  return y_BTHK.astype(q_BTHK.dtype)
+  p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BHTK.dtype)
+  y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=dtype)
+  return y_BHTK.astype(q_BHTK.dtype)
 
 
 def attention(
-  q_BTHK,
-  k_BSHK,
-  v_BSHK,
+  q_BHTK,
+  k_BHSK,
+  v_BHSK,
   *,
   segment_BT,
   segment_BS,
@@ -74,8 +75,8 @@ def attention(
   slopes_H=None,
   scale=None,
 ):
-  """Causal attention of q_BTHK over k_BSHK and v_BSHK -> y_BTHK in q's dtype; the softmax is
-  float32 at least.
+  """Causal attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
+  float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
 
   k and v may have fewer heads: query head h reads head h // (H / Hkv). segment_BT, segment_BS: int
   [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows (numpy
@@ -86,30 +87,79 @@ def attention(
   form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale)
   place = backend()
   if place == "reference":
-    return attention_naive(q_BTHK, k_BSHK, v_BSHK, **where, **form)
-  if place == "gpu" and _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
+    return attention_naive(q_BHTK, k_BHSK, v_BHSK, **where, **form)
+  if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
     mask = visible(**where, window=window)[:, None]
     known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
     causal = known and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
-    return jax.nn.dot_product_attention(
-      q_BTHK, k_BSHK, v_BSHK, mask=mask, scale=scale, is_causal=causal, implementation="cudnn"
+    q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
+    y_BTHK = jax.nn.dot_product_attention(
+      q_BTHK,
+      k_BSHK,
+      v_BSHK,
+      mask=mask,
+      scale=scale,
+      is_causal=causal,
+      implementation="cudnn",
     )
-  return _attention_xla(q_BTHK, k_BSHK, v_BSHK, **where, **form)
+    return jnp.swapaxes(y_BTHK, 1, 2)
+  return _attention_xla(q_BHTK, k_BHSK, v_BHSK, **where, **form)
 
 
-def _cudnn_takes(q_BTHK, k_BSHK, softcap, slopes_H):
+def attention_step(
+  q_BHTK,
+  k_BHTK,
+  v_BHTK,
+  k_BHSK,
+  v_BHSK,
+  *,
+  segment_BT,
+  segment_BS,
+  time_T,
+  time_S,
+  window=None,
+  softcap=None,
+  slopes_H=None,
+  scale=None,
+):
+  """One query a row (T = 1) over a cache and its own key: `attention` over both, joined.
+
+  The cache is read where it lies; to join it with the new key would copy it for every token.
+  """
+  batch, heads, _, width = q_BHTK.shape
+  kv_heads = k_BHSK.shape[1]
+  q_BJGK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, width)
+  over_cache = product(q_BJGK, k_BHSK, (3,), (3,), (0, 1), (0, 1))
+  over_own = product(q_BJGK, k_BHTK, (3,), (3,), (0, 1), (0, 1))
+  s = jnp.concatenate([over_cache, over_own], 3) * (width**-0.5 if scale is None else scale)
+  if softcap is not None:
+    s = softcap * jnp.tanh(s / softcap)
+  if slopes_H is not None:
+    gap_S = (time_T - jnp.concatenate([time_S, time_T])).astype(s.dtype)
+    s -= slopes_H.reshape(kv_heads, -1)[:, :, None].astype(s.dtype) * gap_S
+  segment_BS = jnp.concatenate([segment_BS, segment_BT], 1)
+  time_S = jnp.concatenate([time_S, time_T])
+  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
+  p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
+  slots = k_BHSK.shape[2]
+  y = product(p[..., :slots], v_BHSK, (3,), (2,), (0, 1), (0, 1))
+  y += product(p[..., slots:], v_BHTK, (3,), (2,), (0, 1), (0, 1))
+  return y.astype(q_BHTK.dtype).reshape(q_BHTK.shape)
+
+
+def _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
   """Below head width 64 cuDNN is slower than plain XLA; scores other than q k it does not know."""
-  half = q_BTHK.dtype in (jnp.bfloat16, jnp.float16)
-  width = q_BTHK.shape[-1]
+  half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
+  width = q_BHTK.shape[-1]
   plain = softcap is None and slopes_H is None
-  whole = q_BTHK.shape[1] == k_BSHK.shape[1] and q_BTHK.shape[1] > 1
+  whole = q_BHTK.shape[2] == k_BHSK.shape[2] and q_BHTK.shape[2] > 1
   return half and plain and whole and width >= 64 and width % 8 == 0
 
 
 def _attention_xla(
-  q_BTHK,
-  k_BSHK,
-  v_BSHK,
+  q_BHTK,
+  k_BHSK,
+  v_BHSK,
   *,
   segment_BT,
   segment_BS,
@@ -121,29 +171,27 @@ def _attention_xla(
   scale,
 ):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
-  batch, length, heads, width = q_BTHK.shape
-  kv_heads = k_BSHK.shape[2]
-  q_BJGTK = q_BTHK.reshape(batch, length, kv_heads, heads // kv_heads, width)
-  q_BJGTK = jnp.transpose(q_BJGTK, (0, 2, 3, 1, 4))
-  k_BJSK, v_BJSK = (jnp.swapaxes(x, 1, 2) for x in (k_BSHK, v_BSHK))
+  batch, heads, length, width = q_BHTK.shape
+  kv_heads = k_BHSK.shape[1]
+  q_BJGTK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, length, width)
   scale = width**-0.5 if scale is None else scale
   mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
   if softcap is None and slopes_H is None:
     parts = []
     for rows, keys in _blocks(time_T, time_S, window):
-      k, v = k_BJSK[:, :, keys], v_BJSK[:, :, keys]
+      k, v = k_BHSK[:, :, keys], v_BHSK[:, :, keys]
       parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, mask[..., rows, keys], float(scale)))
     y_BJGTK = jnp.concatenate(parts, 3)
   else:
-    s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1)) * scale
+    s = product(q_BJGTK, k_BHSK, (4,), (3,), (0, 1), (0, 1)) * scale
     if softcap is not None:
       s = softcap * jnp.tanh(s / softcap)
     if slopes_H is not None:
       gap_TS = (time_T[:, None] - time_S[None, :]).astype(s.dtype)
       s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(s.dtype) * gap_TS
-    p = jax.nn.softmax(s, -1, where=mask).astype(q_BTHK.dtype)
-    y_BJGTK = product(p, v_BJSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BTHK.dtype)
-  return jnp.transpose(y_BJGTK, (0, 3, 1, 2, 4)).reshape(q_BTHK.shape)
+    p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
+    y_BJGTK = product(p, v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BHTK.dtype)
+  return y_BJGTK.reshape(q_BHTK.shape)
 
 
 def _blocks(time_T, time_S, window):
@@ -190,7 +238,9 @@ def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
 def _plain_backward(scale, saved, dy):
   q_BJGTK, k_BJSK, v_BJSK, p, rate, y = saved
   dy = dy * rate
-  inner = jnp.sum(dy * y, -1, keepdims=True)
+  # A product with ones: XLA:CPU sums products of so many axes eight times as slowly.
+  ones = jnp.ones((y.shape[-1], 1), p.dtype)
+  inner = product((dy * y).astype(p.dtype), ones, (4,), (0,))
   dy, inner = lax.optimization_barrier((dy.astype(p.dtype), inner))
   dp = product(dy, v_BJSK, (4,), (3,), (0, 1), (0, 1))
   ds = lax.optimization_barrier((p * (dp - inner)).astype(p.dtype))

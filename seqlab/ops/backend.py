@@ -61,3 +61,13 @@ materialised.defvjp(
   lambda x: (materialised(x), None),
   lambda _, dx: (lax.optimization_barrier(dx) if backend() == "cpu" else dx,),
 )
+
+
+def after(x, y):
+  """Returns the integers x, which XLA can have only once the floats y are made.
+
+  What a loop carries is updated in place only where the graph shows that all readers come first;
+  XLA:CPU drops an optimization barrier before it asks, and copies.
+  """
+  bits = lax.bitcast_convert_type(y.ravel()[:1].astype(jnp.float32), jnp.int32)
+  return x + (lax.population_count(bits) >> 6)  # at most 32 bits are set, so 0

@@ -17,7 +17,8 @@ from seqlab import axes
 from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.ops.attention import attention
+from seqlab.ops.attention import EMPTY, attention, attention_step
+from seqlab.ops.backend import after
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
 
@@ -56,7 +57,9 @@ class Attention(Mixer):
       q_BTHK, k_BTHK = Norm(name="q_norm")(q_BTHK), Norm(name="k_norm")(k_BTHK)
     if self.positions == "rope":
       q_BTHK, k_BTHK = (rope(x, pos_BT, self.rope_base) for x in (q_BTHK, k_BTHK))
-    y_BTHK, state = self._attend(q_BTHK, k_BTHK, v_BTHK, pos_BT, state)
+    q_BHTK, k_BHTK, v_BHTK = (jnp.swapaxes(x, 1, 2) for x in (q_BTHK, k_BTHK, v_BTHK))
+    y_BHTK, state = self._attend(q_BHTK, k_BHTK, v_BHTK, pos_BT, state)
+    y_BTHK = jnp.swapaxes(y_BHTK, 1, 2)
     y_BTD = dense(y_BTHK, weight(self, "out_HKD", (self.heads, head_width, width)), contract=2)
     if self.bias:
       y_BTD += bias(self, "bias_D", (width,)).astype(y_BTD.dtype)
@@ -72,11 +75,9 @@ class Attention(Mixer):
         f"(language_model(carry=True, memory=…))"
       )
     return dict(
-      k_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
-      v_BSHK=jnp.zeros((batch, slots, kv_heads, head_width), dtype),
-      # which document a slot holds; -1 is empty
-      segment_BS=jnp.full((batch, slots), -1, jnp.int32),
-      segment_B=jnp.zeros((batch,), jnp.int32),  # the document that is being read
+      k_BHSK=jnp.zeros((batch, kv_heads, slots, head_width), dtype),
+      v_BHSK=jnp.zeros((batch, kv_heads, slots, head_width), dtype),
+      segment_BS=jnp.full((batch, slots), EMPTY, jnp.int32),  # when a slot's document began
       time=jnp.zeros((), jnp.int32),  # tokens read so far
     )
 
@@ -115,9 +116,9 @@ class Attention(Mixer):
 
   def _attend(
     self,
-    q_BTHK: jax.Array,
-    k_BTHK: jax.Array,
-    v_BTHK: jax.Array,
+    q_BHTK: jax.Array,
+    k_BHTK: jax.Array,
+    v_BHTK: jax.Array,
     pos_BT: jax.Array,
     state: dict | None,
   ) -> tuple[jax.Array, dict | None]:
@@ -126,44 +127,50 @@ class Attention(Mixer):
       softcap=self.softcap or None,
       slopes_H=_alibi_slopes(self.heads) if self.positions == "alibi" else None,
     )
-    segment_BT = jnp.cumsum(pos_BT == 0, axis=1, dtype=jnp.int32)
     # Known when traced, so that the op leaves out what lies in the future.
     time_T = np.arange(pos_BT.shape[1], dtype=np.int32)
     if state is None:
+      segment_BT = time_T - pos_BT  # a document is told by when it began
       segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-      return attention(q_BTHK, k_BTHK, v_BTHK, **segments, **options), None
+      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options), None
 
-    segment_BT += state["segment_B"][:, None]
-    time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BSHK"].shape[1])
-    kept = min(length, slots)
-    # the ring's slots that the newest fill
-    at_S = (time + jnp.arange(length - kept, length)) % slots
-    new = dict(k_BSHK=k_BTHK, v_BSHK=v_BTHK, segment_BS=segment_BT)
-    ring = {
-      name: state[name]
-      .at[:, at_S]
-      .set(x[:, length - kept :].astype(state[name].dtype), unique_indices=True)
-      for name, x in new.items()
-    }
-    if length == 1:  # the ring alone holds all that this query may see
-      seen, seen_time_S = ring, _slot_times(time + 1, slots)
+    time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
+    segment_BT = time + time_T - pos_BT
+    k_BHSK, v_BHSK = (state[name].astype(q_BHTK.dtype) for name in ("k_BHSK", "v_BHSK"))
+    segment_BS, time_S = state["segment_BS"], _slot_times(time, slots)
+    if length == 1:
+      y_BHTK = attention_step(
+        q_BHTK,
+        k_BHTK,
+        v_BHTK,
+        k_BHSK,
+        v_BHSK,
+        segment_BT=segment_BT,
+        segment_BS=segment_BS,
+        time_T=time + time_T,
+        time_S=time_S,
+        **options,
+      )
     else:
-      seen = {
-        name: jnp.concatenate([state[name], x.astype(state[name].dtype)], 1)
-        for name, x in new.items()
-      }
-      seen_time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
-    y_BTHK = attention(
-      q_BTHK,
-      seen["k_BSHK"].astype(q_BTHK.dtype),
-      seen["v_BSHK"].astype(q_BTHK.dtype),
-      segment_BT=segment_BT,
-      segment_BS=seen["segment_BS"],
-      time_T=time + time_T,
-      time_S=seen_time_S,
-      **options,
-    )
-    return y_BTHK, dict(ring, segment_B=segment_BT[:, -1], time=time + length)
+      y_BHTK = attention(
+        q_BHTK,
+        jnp.concatenate([k_BHSK, k_BHTK], 2),
+        jnp.concatenate([v_BHSK, v_BHTK], 2),
+        segment_BT=segment_BT,
+        segment_BS=jnp.concatenate([segment_BS, segment_BT], 1),
+        time_T=time + time_T,
+        time_S=jnp.concatenate([time_S, time + time_T]),
+        **options,
+      )
+    kept = min(length, slots)
+    at_S = (time + jnp.arange(length - kept, length)) % slots  # the slots that the newest fill
+    at_S = after(at_S, y_BHTK)  # so that a loop that decodes writes where it read, in place
+    ring = dict(time=time + length)
+    for name, x in dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK, segment_BS=segment_BT).items():
+      every = (slice(None),) * axes.letters(name).index("S")
+      newest = x[*every, length - kept :].astype(state[name].dtype)
+      ring[name] = state[name].at[*every, at_S].set(newest, unique_indices=True)
+    return y_BHTK, ring
 
 
 def _slot_times(read: jax.Array, slots: int) -> jax.Array:

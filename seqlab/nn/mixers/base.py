@@ -11,7 +11,7 @@ in, and the state after these tokens comes out, so that any cut of a sequence gi
 gives (the splitting law).
 
 Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can hold) and `dtype`
-(of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BSHK`).
+(of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BHSK`).
 """
 
 from typing import Any
