@@ -6,14 +6,14 @@ import functools
 
 
 def _network(depth, heads, width, length, vocab, dtype="float32"):
-  from seqlab import build, config
+  from seqlab import config, networks
 
   values = config.load("", [
     f"model.mixer=attention(heads={heads}, positions='none')", "model.norm=layer",
     "model.mlp=plain()", f"model.width={width}", f"model.depth={depth}", f"length={length}",
     f"model.dtype={dtype}", "model.learned_positions=True",
   ])  # fmt: skip
-  return build.make_network(values, vocab)
+  return networks.make_network(values, vocab)
 
 
 def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):

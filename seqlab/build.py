@@ -3,60 +3,31 @@ commands the only one that reads a config.
 """
 
 import dataclasses
-import importlib.util
-import os
-import sys
-from collections.abc import Callable, Iterable, Mapping
+import inspect
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, limits, optim, spec
+from seqlab import axes, limits, networks, optim, spec
 from seqlab.data.corpus import Corpus
 from seqlab.data.learned import Learned
-from seqlab.data.loader import Loader
+from seqlab.data.loader import ROWS, Loader
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
-from seqlab.models.classifier import Classifier
-from seqlab.models.decoder import Decoder
-from seqlab.models.network import Network
-from seqlab.nn.layers import CHANNEL_MIXERS
-from seqlab.nn.mixers import MIXERS
-from seqlab.nn.stack import Layer
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import Call, make, parse, parse_one
+from seqlab.spec import make, parse_one
 from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
 CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
-  "objective": (OBJECTIVES, ("network",)),
+  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot")),
 }
-
-
-def load_plugins(files: Iterable[str]) -> None:
-  """Runs Python files of the user's, which register mixers (`MIXERS["mine"] = Mine`).
-
-  Raises:
-    UserError: a file is missing or fails.
-  """
-  for number, file in enumerate(files):
-    name = f"seqlab_plugin_{number}"
-    found = importlib.util.spec_from_file_location(name, file)
-    try:
-      if found is None or found.loader is None or not os.path.isfile(file):
-        raise FileNotFoundError("no such Python file")
-      # dataclasses look a module up here when its annotations are text
-      sys.modules[name] = importlib.util.module_from_spec(found)
-      found.loader.exec_module(sys.modules[name])
-    except (Exception, SystemExit) as error:
-      raise UserError(
-        f"config.plugins: {file} fails with {type(error).__name__}: {error}"
-      ) from None
 
 
 def check(config: ConfigDict) -> None:
@@ -77,7 +48,7 @@ def check(config: ConfigDict) -> None:
         f"config.model.learned_positions=True with config.objective={config.objective!r}: "
         f"positions go beyond the table of config.length rows when state is carried"
       )
-  make_layers(config)
+  networks.check(config)
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
@@ -98,55 +69,6 @@ def table(config: ConfigDict) -> dict[str, Any]:
   return limits.axes_of(config)
 
 
-def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
-  """The pattern of blocks that the depth repeats, its parts checked against the width."""
-  load_plugins(config.plugins)
-  model = config.model
-
-  def part(call: Call, members: Mapping[str, Callable], key: str) -> Any:
-    made = make(call, members, key)
-    try:
-      if hasattr(made, "check"):
-        made.check(model.width)
-    except UserError as error:
-      raise UserError(f"{key}: {call.name}(): {error}") from None
-    return made
-
-  mlp = part(parse_one(model.mlp, "config.model.mlp"), CHANNEL_MIXERS, "config.model.mlp")
-  calls = parse(model.mixer, "config.model.mixer")
-  if len(calls) > model.depth:
-    raise UserError(
-      f"config.model.depth={model.depth}: the pattern of config.model.mixer has {len(calls)} "
-      f"mixers, of which the last would be dropped; {len(calls)} or more is wanted"
-    )
-  mixers = [part(call, MIXERS, "config.model.mixer") for call in calls]
-  return tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers)
-
-
-def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
-  """The network for `vocab` token ids, with a head over `classes` where there are any."""
-  model = config.model
-  if model.vocab and model.vocab < vocab:
-    raise UserError(
-      f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} "
-      f"or more, or 0"
-    )
-  decoder = Decoder(
-    vocab=model.vocab or vocab,
-    width=model.width,
-    depth=model.depth,
-    layers=make_layers(config),
-    norm=model.norm,
-    length=config.length if model.learned_positions else 0,
-    tied=model.tied,
-    dropout=model.dropout,
-    dtype=model.dtype,
-    remat=model.remat,
-    unroll=model.unroll,
-  )
-  return Network(Classifier(decoder, classes, model.pool) if classes else decoder)
-
-
 def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
   """The objective on its network, for the ids and classes of a corpus."""
   call = parse_one(config.objective, "config.objective")
@@ -158,8 +80,29 @@ def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
         f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
         f"with label=… in config.data.source"
       )
-  network = make_network(config, corpus.vocab, classes)
-  return make(call, OBJECTIVES, "config.objective", network=network)
+  network = networks.make_network(config, corpus.vocab, classes)
+  made = OBJECTIVES.get(call.name)
+  told = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
+  asked = inspect.signature(made).parameters if made else ()
+  told = {name: value for name, value in told.items() if name in asked}
+  return make(call, OBJECTIVES, "config.objective", network=network, **told)
+
+
+def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+  """A batch of the objective's rows, as shapes."""
+  shapes = dict(B=(rows,), BT=(rows, config.length), BS=(rows, config.length))
+
+  def shape(name: str) -> jax.ShapeDtypeStruct:
+    dtype = "float32" if name.startswith("weight") else "int32"
+    return jax.ShapeDtypeStruct(shapes[axes.letters(name)], dtype)
+
+  return {name: shape(name) for name in ROWS[rows_of(config)].names}
+
+
+def rows_of(config: ConfigDict) -> str:
+  """The rows that the objective reads."""
+  call = parse_one(config.objective, "config.objective")
+  return OBJECTIVES[call.name].rows or config.data.rows
 
 
 def make_loader(
@@ -179,7 +122,7 @@ def make_loader(
     length=config.length,
     batch=batch,
     seed=config.seed,
-    rows="examples" if call.name == "classification" else config.data.rows,
+    rows=rows_of(config),
     order="lanes" if carry else "shuffled",
     train=train,
     process=jax.process_index(),

@@ -5,7 +5,7 @@ file.
 import time
 from collections.abc import Callable
 
-from seqlab import build, runtime
+from seqlab import networks, runtime
 from seqlab.errors import UserError
 from seqlab.laws import LAWS, LawBroken, NotApplicable
 from seqlab.nn.mixers import MIXERS, Mixer
@@ -21,7 +21,7 @@ def run(mixer: list[str], plugin: list[str]) -> int:
 
   runtime.simulate_devices(8)  # for the sharding law
   registered = set(MIXERS)
-  build.load_plugins(plugin)
+  networks.load_plugins(plugin)
   specs = mixer or [f"{name}()" for name in MIXERS if not plugin or name not in registered]
   if not specs:
     raise UserError(f"--plugin={plugin}: registers no mixer; write MIXERS['name'] = Class in it")

@@ -15,6 +15,7 @@ import math
 import os
 import pathlib
 import shutil
+import time
 from collections.abc import Callable, Mapping
 from typing import Any, TypeVar, cast
 
@@ -163,9 +164,15 @@ class Checkpoints:
 
   def _clear_leftovers(self) -> None:
     if jax.process_index() == 0:
-      for pattern in (stored.LEFTOVERS, "*.deleted"):
-        for path in self.directory.glob(pattern):
+      # Other threads of a save that failed may still be writing into its folder.
+      for _ in range(20):
+        patterns = (stored.LEFTOVERS, "*.deleted")
+        left = [path for pattern in patterns for path in self.directory.glob(pattern)]
+        for path in left:
           shutil.rmtree(path, ignore_errors=True)
+        if not any(path.exists() for path in left):
+          return
+        time.sleep(0.1)
 
   def _failed(self, step: int, error: BaseException) -> UserError:
     last = self.latest

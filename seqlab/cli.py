@@ -91,6 +91,21 @@ COMMANDS = dict(
       ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
     ),
   ),
+  generate=Command(
+    "seqlab.generate",
+    "Write from sources with a trained sequence-to-sequence model; score a set by BLEU and chrF.",
+    'seqlab generate --workdir=runs/multi30k --source="Ein Hund rennt." --beams=4',
+    (
+      WORKDIR,
+      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
+      ("--split", dict(default="valid", choices=("train", "valid"), help="the set, if no source")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
+      ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
+      ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),
+      ("--against", dict(default="", metavar="FILE", help="a generate_….jsonl to compare with")),
+      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+    ),
+  ),
   prepare=Command(
     "seqlab.prepare",
     "Read, tokenize and store the data of a config, or find it stored.",

@@ -12,34 +12,39 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from seqlab import build, flops
+from seqlab import build, flops, networks
 from seqlab.leaves import by_path
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.ops.backend import reference_forms
 from seqlab.spec import make, parse
 
 
-def mixer_costs(mixer: Mixer, width: int, length: int, dtype: str = "float32") -> dict[str, float]:
+def mixer_costs(
+  mixer: Mixer, width: int, length: int, dtype: str = "float32", both_ways: bool = False
+) -> dict[str, float]:
   """Costs of one mixer on one sequence of `length` tokens.
 
   Returns parameters; forward FLOPs a token in products and element-wise, when the whole sequence is
   there; the same of one more token after it; and the bytes of state that one sequence holds then.
+  What reads `both_ways` has the first three alone.
   """
   x_BTD = jax.ShapeDtypeStruct((1, length, width), jnp.dtype(dtype))
   pos_BT = jax.ShapeDtypeStruct((1, length), jnp.int32)
-  state = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
   with reference_forms():
     params = jax.eval_shape(lambda: mixer.init(jax.random.key(0), *_zeros(x_BTD, pos_BT)))
     whole = flops.count(lambda p, x, pos: mixer.apply(p, x, pos), params, x_BTD, pos_BT)
+    costs = dict(
+      parameters=_size(params),
+      products=whole.products / length,
+      elementwise=whole.elementwise / length,
+    )
+    if both_ways:
+      return costs
+    state = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
     one = (_first(x_BTD), _first(pos_BT), state)
     decode = flops.count(lambda p, *inputs: mixer.apply(p, *inputs), params, *one)
-  return dict(
-    parameters=_size(params),
-    products=whole.products / length,
-    elementwise=whole.elementwise / length,
-    decode=decode.products + decode.elementwise,
-    state_bytes=sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(state)),
-  )
+  state_bytes = sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(state))
+  return costs | dict(decode=decode.products + decode.elementwise, state_bytes=state_bytes)
 
 
 def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
@@ -47,16 +52,19 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
 
   Training is counted as three forward passes, a backward pass having two products for each.
   """
-  network = build.make_network(config, vocab)
-  tokens_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
+  network = networks.make_network(config, vocab)
+  ids_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
+  # A source as long as the target, where the network reads one.
+  reads = config.model.name == "encoder_decoder"
+  inputs = (ids_BT, ids_BT, None, *((ids_BT, (ids_BT,) * 3) if reads else ()))
 
-  def forward(params: Any, tokens_BT: jax.Array, pos_BT: jax.Array) -> jax.Array:
-    x_BTD, _ = network(params, tokens_BT, pos_BT, None)
+  def forward(params: Any, *inputs: Any) -> jax.Array:
+    x_BTD, _ = network(params, *inputs)
     return network(params, x_BTD, method="logits")
 
   with reference_forms():
-    params = jax.eval_shape(lambda: network.init(jax.random.key(0), *_zeros(tokens_BT, tokens_BT)))
-    counted = flops.count(forward, params, tokens_BT, tokens_BT)
+    params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
+    counted = flops.count(forward, params, *inputs)
   tables = sum(
     math.prod(x.shape)
     for path, x in by_path(params).items()
@@ -75,15 +83,21 @@ def run(config: ConfigDict) -> None:
   from seqlab.table import show
 
   build.check(config)
-  build.load_plugins(config.plugins)
+  networks.load_plugins(config.plugins)
   vocab = config.model.vocab or _vocabulary(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   rows = []
   for number, call in enumerate(calls):
     mixer = make(call, MIXERS, "config.model.mixer")
-    costs = mixer_costs(mixer, model.width, config.length, model.dtype)
-    blocks = len(range(number, model.depth, len(calls)))
-    rows.append((str(call), str(blocks), *(f"{value:,.0f}" for value in costs.values())))
+    blocks = str(len(range(number, model.depth, len(calls))))
+    if model.name != "decoder":
+      of = mixer.both_ways(), model.width, config.length, model.dtype
+      costs = mixer_costs(*of, both_ways=True)
+      row = (f"{value:,.0f}" for value in costs.values())
+      rows.append((f"{call}, both ways", blocks, *row, "–", "–"))
+    if model.name != "encoder":
+      costs = mixer_costs(mixer, model.width, config.length, model.dtype)
+      rows.append((str(call), blocks, *(f"{value:,.0f}" for value in costs.values())))
   columns = (
     "mixer",
     "blocks",

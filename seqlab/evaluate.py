@@ -18,6 +18,7 @@ from seqlab.data.loader import Loader, prefetch
 from seqlab.data.windows import Batch
 from seqlab.errors import UserError
 from seqlab.metrics import means
+from seqlab.objectives.base import Objective
 from seqlab.step import make_eval_step
 
 Sums = dict[str, tuple[float, float]]
@@ -57,14 +58,16 @@ def _filled(batch: Batch, rows: int) -> Batch:
   }
 
 
-def report(sums: Sums, size: Mapping[str, int] | None = None) -> dict[str, float]:
-  """Means of the sums; for text, given the `size` of the whole set, also perplexity and bits per
-  byte and character.
+def report(
+  objective: Objective, sums: Sums, size: Mapping[str, int] | None = None
+) -> dict[str, float]:
+  """Means of the sums; where tokens are told, also perplexity; where all of a text is told, given
+  the `size` of the whole set, also bits per byte and character.
   """
   numbers = means(sums)
-  if "accuracy" not in numbers:
+  if objective.counts != "examples":
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
-    if size:
+    if size and objective.whole_text:
       bits = sums["loss"][0] / math.log(2)
       numbers["bits_per_byte"] = bits / size["bytes"]
       numbers["bits_per_character"] = bits / size["characters"]
@@ -93,10 +96,9 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
     extra = trained.objective.init_extra(rows_on(mesh, loader.batch))
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(part)
-  numbers = report(sums, size)
-  counted = "examples" if "accuracy" in numbers else "tokens"
+  numbers = report(trained.objective, sums, size)
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
-  rows.append((f"{counted} counted", f"{sums['loss'][1]:,.0f}"))
+  rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
   if size["unknown"]:
     rows.append(("unknown characters", f"{size['unknown']:,}"))
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"

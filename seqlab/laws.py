@@ -22,6 +22,7 @@ from seqlab.nn.layers import Plain
 from seqlab.nn.mixers import Mixer
 from seqlab.nn.stack import Layer
 from seqlab.objectives import LanguageModel
+from seqlab.objectives.base import Batch, Objective
 from seqlab.optim import make_optimizer
 from seqlab.step import init_state, make_train_step
 
@@ -156,8 +157,24 @@ def sharding(mixer: Mixer, sizes: dict[str, int] | None = None, steps: int = 5) 
   if len(jax.devices()) < 8:
     raise NotApplicable("needs 8 devices; on a CPU set JAX_NUM_CPU_DEVICES=8")
   sizes = sizes or dict(data=2, fsdp=2, tensor=2)
-  one = losses(mixer, axes.make_mesh({}, jax.devices()[:1]), steps)
-  many = losses(mixer, axes.make_mesh(sizes, jax.devices()[:8]), steps)
+  layer = Layer(mixer, Plain(ratio=2))
+  decoder = Decoder(vocab=VOCAB, width=WIDTH, depth=2, layers=(layer,))
+  tokens_BT = np.random.default_rng(0).integers(0, VOCAB, (8, LENGTH + 1)).astype(np.int32)
+  batch = dict(
+    tokens_BT=tokens_BT[:, :-1],
+    labels_BT=tokens_BT[:, 1:],
+    pos_BT=np.tile(np.concatenate([np.arange(n) for n in DOCUMENTS[0]]), (8, 1)).astype(np.int32),
+    weight_BT=np.ones((8, LENGTH), np.float32),
+  )
+  same_on_a_mesh(LanguageModel(Network(decoder)), batch, sizes, steps)
+
+
+def same_on_a_mesh(
+  objective: Objective, batch: Batch, sizes: dict[str, int], steps: int = 5
+) -> None:
+  """An objective's losses over some steps are the same on a mesh of 8 devices as on one."""
+  one = losses(objective, batch, axes.make_mesh({}, jax.devices()[:1]), steps)
+  many = losses(objective, batch, axes.make_mesh(sizes, jax.devices()[:8]), steps)
   worst = max(abs(a - b) for a, b in zip(many, one, strict=True))
   if not worst <= 1e-5:
     raise LawBroken(f"losses on {sizes} are off by {worst:.1e} from one device's; 1e-05 allowed")
@@ -167,20 +184,9 @@ class NotApplicable(Exception):
   """A law that cannot be tried here, with the reason."""
 
 
-def losses(mixer: Mixer, mesh: Any, steps: int) -> list[float]:
-  """Losses of the first steps of a small decoder on a mesh."""
-  layer = Layer(mixer, Plain(ratio=2))
-  decoder = Decoder(vocab=VOCAB, width=WIDTH, depth=2, layers=(layer,))
-  objective = LanguageModel(Network(decoder))
+def losses(objective: Objective, batch: Batch, mesh: Any, steps: int) -> list[float]:
+  """Losses of the first steps on a mesh, of a batch of 8 rows."""
   optimizers = {"model": make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)}
-  key = np.random.default_rng(0)
-  tokens_BT = key.integers(0, VOCAB, (8, LENGTH + 1)).astype(np.int32)
-  batch = dict(
-    tokens_BT=tokens_BT[:, :-1],
-    labels_BT=tokens_BT[:, 1:],
-    pos_BT=np.tile(np.concatenate([np.arange(n) for n in DOCUMENTS[0]]), (8, 1)).astype(np.int32),
-    weight_BT=np.ones((8, LENGTH), np.float32),
-  )
   with axes.use_mesh(mesh):
 
     def fresh() -> dict:

@@ -13,7 +13,7 @@ from seqlab.errors import UserError, nearest
 from seqlab.nn.stack import POLICIES
 
 CHOICES = {
-  "model.name": ("decoder",),
+  "model.name": ("decoder", "encoder", "encoder_decoder"),
   "model.norm": ("rms", "layer"),
   "model.pool": ("mean", "last"),
   "model.dtype": ("float32", "bfloat16"),
@@ -23,12 +23,14 @@ CHOICES = {
 }
 
 POSITIVE, NONNEGATIVE = "a positive number", "0 or more"
+OPEN = "above 0 and below 1"
 SHARE, BELOW_1, SEED = "from 0 to 1", "at least 0 and below 1", "from 0 to 4294967295"
 RANGES: dict[str, Callable[[float], bool]] = {
   POSITIVE: lambda x: x > 0,
   NONNEGATIVE: lambda x: x >= 0,
   SHARE: lambda x: 0 <= x <= 1,
   BELOW_1: lambda x: 0 <= x < 1,
+  OPEN: lambda x: 0 < x < 1,
   SEED: lambda x: 0 <= x < 2**32,
 }
 
@@ -55,7 +57,9 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     POSITIVE: ("eps", "iterations"), BELOW_1: ("b1", "b2", "beta", "momentum"),
     SHARE: ("decay_rate",),
   },
-  "objective": {NONNEGATIVE: ("z_loss", "memory"), BELOW_1: ("label_smoothing",)},
+  "objective": {
+    NONNEGATIVE: ("z_loss", "memory"), BELOW_1: ("label_smoothing",), OPEN: ("rate",)
+  },
 }  # fmt: skip
 
 

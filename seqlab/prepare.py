@@ -8,6 +8,7 @@ text alone.
 
 import contextlib
 import functools
+import itertools
 import os
 import pathlib
 import sys
@@ -17,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from seqlab.data.corpus import Corpus, corpus_fingerprint
+from seqlab.data.documents import Document
 from seqlab.data.durable import one_writer
 from seqlab.data.files import identify
 from seqlab.data.sources import Source, build_sources
@@ -81,9 +83,13 @@ def fingerprint(source: str, tokenizer: str, valid: str) -> str:
 
 def texts(source: str, valid: str, split: str) -> Iterator[str]:
   """The raw texts of a split, before any tokenizer: what a baseline is computed on."""
+  return (document.text for document in documents(source, valid, split))
+
+
+def documents(source: str, valid: str, split: str) -> Iterator[Document]:
+  """The documents of a split as they are in the source, in its order."""
   for member, part in zip(*_members(source, valid), strict=True):
-    for document in part.documents(member, split):
-      yield document.text
+    yield from part.documents(member, split)
 
 
 def store_root(store: str = "") -> pathlib.Path:
@@ -140,7 +146,7 @@ def _tokenizer(
 
 
 def _reader(source: Source, split: Split) -> Callable[[], Iterator[str]]:
-  return lambda: (document.text for document in split.documents(source, "train"))
+  return lambda: (text for d in split.documents(source, "train") for text in d.texts())
 
 
 @contextlib.contextmanager
@@ -160,11 +166,13 @@ def _table(store: Store) -> Any:
   table = Table("", *store.meta["splits"], box=None, title_justify="left")
   for column in table.columns[1:]:
     column.justify = "right"
-  splits = store.meta["splits"].values()
+  splits, pairs = store.meta["splits"].values(), store.meta.get("pairs", False)
   for name in ("documents", "tokens", "bytes", "characters"):
-    table.add_row(name, *(f"{split[name]:,}" for split in splits))
-  ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
-  table.add_row("bytes per token", *ratio)
+    of_pairs = dict(documents="pairs", tokens="tokens of both").get(name, f"{name} of targets")
+    table.add_row(of_pairs if pairs else name, *(f"{split[name]:,}" for split in splits))
+  if not pairs:
+    ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
+    table.add_row("bytes per token", *ratio)
   if any(split["unknown"] for split in splits):
     table.add_row("unknown characters", *(f"{split['unknown']:,}" for split in splits))
   table.add_row("vocabulary", f"{store.meta['vocab']:,}", "")
@@ -174,8 +182,10 @@ def _table(store: Store) -> Any:
 
 
 def _example(store: Store) -> str:
-  """The start of the first document: its ids, and the text that they decode to."""
-  tokens = store.split("train")
-  ids = np.empty(min(40, int(tokens.documents[1])), tokens.dtype)
-  tokens.read(0, ids)
-  return f"example     {ids.tolist()}\n            {store.tokenizer.decode(ids)!r}"
+  """The start of the first document, or of both sides of the first pair: ids, and their text."""
+  tokens, lines = store.split("train"), []
+  for start, end in itertools.pairwise(tokens.documents[: 3 if tokens.pairs else 2].tolist()):
+    ids = np.empty(min(40, end - start), tokens.dtype)
+    tokens.read(start, ids)
+    lines += [str(ids.tolist()), repr(store.tokenizer.decode(ids))]
+  return "example     " + "\n            ".join(lines)

@@ -5,7 +5,7 @@ import sys
 import jax
 import numpy as np
 
-from seqlab import build
+from seqlab import networks
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -72,7 +72,7 @@ def run(
       f"learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
-  network = build.make_network(config, trained.learned.vocab)
+  network = networks.make_network(config, trained.learned.vocab)
   decoding = Decoding(
     network, draw, eot=tokenizer.eot, ids=tokenizer.vocab, silent=tokenizer.silent
   )

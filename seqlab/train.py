@@ -213,7 +213,8 @@ def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: M
   def validate(state: State) -> dict[str, float]:
     params = state["extra"].get("ema", state["params"])
     extra = objective.init_extra(config.batch)
-    return report(evaluate(eval_step, params, loader, mesh, extra, config.evaluate.batches), size)
+    sums = evaluate(eval_step, params, loader, mesh, extra, config.evaluate.batches)
+    return report(objective, sums, size)
 
   return validate
 

@@ -7,7 +7,6 @@ import pathlib
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
@@ -72,10 +71,8 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   learned = load_learned(folder) or learned_from(_prepare(config))
   objective = build.make_objective(config, learned)
   with axes.use_mesh(mesh, build.table(config)):
-    kinds = dict(tokens_BT=jnp.int32, pos_BT=jnp.int32, weight_BT=jnp.float32)
-    shape = (mesh.size, config.length)
-    example = {name: jax.ShapeDtypeStruct(shape, kind) for name, kind in kinds.items()}
-    shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), example)
+    batch = build.example(config, mesh.size)
+    shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), batch)
     shapes = jax.tree.map(
       lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
       shapes,
@@ -90,7 +87,15 @@ def own_data(run: Trained) -> Corpus:
   """The data of the run's config, under the tokenizer of the run.
 
   Raises:
-    UserError: it is not what the run was trained on.
+    UserError: as `check_own_data`.
+  """
+  check_own_data(run)
+  return _prepare(run.config, run.learned.tokenizer)
+
+
+def check_own_data(run: Trained) -> None:
+  """Refuses to go on where the data of the config is not what the run was trained on: other texts
+  would be held out, and some of the training's among them.
   """
   data = run.config.data
   if fingerprint(data.source, data.tokenizer, data.valid) != run.learned.fingerprint:
@@ -98,7 +103,6 @@ def own_data(run: Trained) -> Corpus:
       f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "
       f"on; bring those files back, or give the text to score as --data=SOURCE"
     )
-  return _prepare(run.config, run.learned.tokenizer)
 
 
 def other_data(run: Trained, source: str) -> Corpus:

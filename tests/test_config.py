@@ -7,7 +7,7 @@ import re
 import pytest
 from ml_collections import ConfigDict
 
-from seqlab import build
+from seqlab import build, networks
 from seqlab import config as configs
 from seqlab.cli import main
 from seqlab.config import DEFAULTS, FREE, difference, flat, load, read, save
@@ -261,7 +261,7 @@ def test_every_experiment_resolves(name, monkeypatch):
   if "path='runs/" not in config.data.tokenizer:  # that is of a run made by another stage
     plan_tokenizer(config.data.tokenizer)
   classes = 2 if config.objective.startswith("classification") else 0
-  build.make_network(config, config.model.vocab or 300, classes)
+  networks.make_network(config, config.model.vocab or 300, classes)
 
 
 @pytest.mark.parametrize("name", [n for n in experiments() if ":" not in n])

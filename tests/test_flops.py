@@ -147,6 +147,24 @@ def test_a_whole_decoder_with_its_head(tied, remat, unroll):
   assert found["parameters"] == inner + V * D
 
 
+def test_an_encoder_decoder():
+  """Cross-attention costs what attention does, for a source as long as the target."""
+  more = ["model.name=encoder_decoder", "objective=sequence_to_sequence()"]
+  found = costs.model_costs(config_of("attention(heads=4)", 2, *more), V)
+  a = attention(4)
+  assert found["forward"] == 2 * (3 * a[0] + 2 * plain()) + 2 * D * V
+  norms = 2 * (2 + 3) * D + 2 * D
+  assert found["without_tables"] == 2 * (3 * a[1] + 2 * plain() // 2) + norms
+
+
+@pytest.mark.parametrize("mixer, ways", [("attention(heads=4)", 1), ("lstm()", 2)])
+def test_an_encoder_reads_a_recurrence_twice(mixer, ways):
+  more = ["model.name=encoder", "objective=masked_language_model()"]
+  found = costs.model_costs(config_of(mixer, 2, *more), V)
+  one = attention(4) if ways == 1 else lstm()
+  assert found["forward"] == 2 * (ways * one[0] + plain()) + 2 * D * V
+
+
 def test_the_step_of_a_run_counts_its_loss():
   """What the progress line's FLOP/s and MFU rest on: three forwards of the batch, head included."""
   layers = tuple(

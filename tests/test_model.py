@@ -125,9 +125,9 @@ def test_a_stack_is_its_blocks_one_after_the_other():
   for turn in range(2):
     for i, layer in enumerate(module.layers):
       own = jax.tree.map(operator.itemgetter(turn), stack["layers_L"][f"block{i}"])
-      x_BTD, _ = Block(layer).apply({"params": own}, x_BTD, b["pos_BT"], None, False)
+      x_BTD, _ = Block(layer).apply({"params": own}, x_BTD, b["pos_BT"], None, None, False)
   tail = stack["tail"]["block0"]
-  x_BTD, _ = Block(module.layers[0]).apply({"params": tail}, x_BTD, b["pos_BT"], None, False)
+  x_BTD, _ = Block(module.layers[0]).apply({"params": tail}, x_BTD, b["pos_BT"], None, None, False)
   x_BTD /= jnp.sqrt(jnp.mean(jnp.square(x_BTD), -1, keepdims=True) + 1e-6)
   wanted_BTD = x_BTD * params["final_norm"]["scale_D"]
   np.testing.assert_allclose(whole_BTD, wanted_BTD, atol=1e-4, rtol=1e-4)

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 
 from seqlab.ops.activations import gelu
-from seqlab.ops.attention import EMPTY, attention, attention_step
+from seqlab.ops.attention import EMPTY, attention
+from seqlab.ops.attention_step import attention_step
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
@@ -204,6 +205,12 @@ CASES = {
   "attention all of it": (part(whole, window=4, softcap=3.0), lambda d: (*heads(d, 9), d.gates(4))),
   "attention blocks": (part(whole, known=True), lambda d: heads(d, 133)),
   "attention blocks window": (part(whole, known=True, window=70), lambda d: heads(d, 133)),
+  "attention both ways": (part(whole, known=True, causal=False), lambda d: heads(d, 133)),
+  "attention both ways window": (
+    part(whole, known=True, causal=False, window=70),
+    lambda d: heads(d, 133),
+  ),
+  "attention both ways alibi": (part(whole, causal=False), lambda d: (*heads(d, 9), d.gates(4))),
   "attention ring": (cached, lambda d: slots(d, 4)),
   "attention ring window": (part(cached, window=3), lambda d: slots(d, 4)),
   "attention one query": (cached, lambda d: slots(d, 1)),

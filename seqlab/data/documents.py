@@ -1,7 +1,7 @@
-"""A document, and how a row of a table becomes one."""
+"""A document, how a row of a table becomes one, and what yields them."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from seqlab.errors import UserError, nearest
@@ -9,35 +9,70 @@ from seqlab.errors import UserError, nearest
 
 @dataclasses.dataclass(frozen=True)
 class Document:
-  """One text. `id` decides its split and names it in errors; `label` is its class, if any."""
+  """One text. `id` decides its split and names it in errors; `label` is its class, if any; `source`
+  is the text that this one is to be written from (a translation's original), if any.
+  """
 
   id: str
   text: str
   label: str | int | None = None
+  source: str | None = None
+
+  def texts(self) -> tuple[str, ...]:
+    """Its texts in the order of the store: the source, if any, then the text."""
+    return (self.text,) if self.source is None else (self.source, self.text)
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+  """Documents that can be read again and again, in the same order; `fingerprint` changes with any
+  of them.
+  """
+
+  fingerprint: str
+  documents: Callable[[], Iterator[Document]]
+  description: str = ""
+  weight: float = 1.0
 
 
 def row_document(
-  key: str, file: str, id: str, row: Mapping[str, Any], field: Any, label: str | None
+  key: str,
+  file: str,
+  id: str,
+  row: Mapping[str, Any],
+  field: Any,
+  label: str | None,
+  source: Any = None,
 ) -> Document:
-  """Takes text and label from a row; a column that is not there is the user's mistake and named."""
-  fields = (field,) if isinstance(field, str) else tuple(field)
-  for name in (*fields, label) if label is not None else fields:
-    if name not in row:
-      which = "label" if name == label else "field"
+  """Takes text, label and source from a row; a column that is not there is the user's mistake and
+  named.
+  """
+  fields, sources = ((x,) if isinstance(x, str) else tuple(x or ()) for x in (field, source))
+  for which, names in dict(field=fields, label=(label,), source=sources).items():
+    for name in names:
+      if name is None or name in row:
+        continue
       raise UserError(
         f"{key}: {which}={name!r} is no column of {file}{nearest(str(name), row)}; "
         f"its columns: {', '.join(map(str, row))}"
       )
-  values = [row[name] for name in fields if row[name] is not None]
-  for value in values:
-    if not isinstance(value, str):
-      raise UserError(f"{key}: field={field!r} of {file} holds {value!r}, which is not text")
   category = None if label is None else row[label]
   if label is not None and not isinstance(category, str | int):
     raise UserError(
       f"{key}: label={label!r} of {id} is {category!r}; a name or a whole number is wanted"
     )
-  whole = (
-    "\n".join(values).encode("utf-8", "replace").decode()
-  )  # JSON may hold half a surrogate pair
-  return Document(id, whole, category)
+  text = _joined(key, file, row, fields, "field")
+  original = _joined(key, file, row, sources, "source") if sources else None
+  if original is not None and not (original.strip() and text.strip()):
+    empty = "field" if original.strip() else "source"
+    raise UserError(f"{key}: {id} has an empty {empty}; a pair needs both sides")
+  return Document(id, text, category, original)
+
+
+def _joined(key: str, file: str, row: Mapping[str, Any], names: tuple, which: str) -> str:
+  values = [row[name] for name in names if row[name] is not None]
+  for value in values:
+    if not isinstance(value, str):
+      raise UserError(f"{key}: {which}={names!r} of {file} holds {value!r}, which is not text")
+  # JSON may hold half a surrogate pair
+  return "\n".join(values).encode("utf-8", "replace").decode()

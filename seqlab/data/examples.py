@@ -1,5 +1,7 @@
 """Rows for classification: one document each, with its label, cut or padded to `length`."""
 
+from typing import ClassVar
+
 import numpy as np
 
 from seqlab.data.store import Tokens
@@ -12,6 +14,8 @@ class Examples:
   """Row i is document i: its end-of-text, then its first `length - 1` tokens; weight 1 on what is
   not padding.
   """
+
+  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "pos_BT", "label_B", "weight_BT", "weight_B")
 
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad

@@ -6,8 +6,8 @@ computes its own rows and nothing else. Resuming is calling with another step; r
 arguments.
 """
 
-from collections.abc import Callable, Collection
-from typing import Protocol
+from collections.abc import Collection
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.files import identify
 from seqlab.data.mixture import Mixture, divide
 from seqlab.data.packing import Packed
+from seqlab.data.pairs import Pairs
 from seqlab.data.permutation import permute
 from seqlab.data.prefetch import prefetch as prefetch
 from seqlab.data.store import Tokens
@@ -30,15 +31,22 @@ class Rows(Protocol):
   `evaluation_count` that hold every label of `tokens` once.
   """
 
+  names: ClassVar[tuple[str, ...]]  # of a batch: int32, and float32 where it is a weight
   tokens: Tokens
   count: int
   evaluation_count: int
 
+  def __init__(self, tokens: Tokens, length: int, pad: int, seed: int): ...
   def train(self, index_B: np.ndarray, epoch: int) -> Batch: ...
   def evaluate(self, index_B: np.ndarray) -> Batch: ...
 
 
-ROWS: dict[str, Callable[..., Rows]] = {"windows": Windows, "packed": Packed, "examples": Examples}
+ROWS: dict[str, type[Rows]] = {
+  "windows": Windows,
+  "packed": Packed,
+  "examples": Examples,
+  "pairs": Pairs,
+}
 ORDERS = ("shuffled", "lanes")
 
 
@@ -46,7 +54,7 @@ class Loader:
   """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
 
   rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
-    document a row and its label.
+    document a row and its label, "pairs" fills rows with whole pairs.
   order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
     goes on where row r of step s ended.
   train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has
@@ -88,6 +96,10 @@ class Loader:
       raise UserError(
         f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
+      )
+    if rows != "pairs" and any(store.meta.get("pairs") for store in corpus.stores):
+      raise UserError(
+        "config.data.source: it holds pairs, which only sequence_to_sequence() reads; name one text"
       )
     stores = [s for s in corpus.stores if train or s.meta["splits"][split]["documents"]]
     weights = corpus.weights if train else (1.0,) * len(stores)

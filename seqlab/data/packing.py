@@ -7,6 +7,7 @@ without a pass over the data. Documents longer than a row are cut into full rows
 """
 
 import bisect
+from typing import ClassVar
 
 import numpy as np
 
@@ -46,11 +47,21 @@ def best_fit(sizes: np.ndarray, length: int) -> tuple[np.ndarray, np.ndarray]:
   return first, np.array([piece for row in rows for piece in row], np.int64)
 
 
+def plan(sizes: np.ndarray, length: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+  """Like `best_fit`, for the pieces in an order drawn from the seed."""
+  order = np.random.Generator(np.random.Philox(key=keys(seed, "packing", count=2)))
+  shuffled = order.permutation(len(sizes))
+  first, pieces = best_fit(sizes[shuffled], length)
+  return first, shuffled[pieces]
+
+
 class Packed:
   """Row i of a best-fit plan over all documents. A document `eot t1..tn` takes n + 1 places; its
   labels are `t1..tn eot`, so no label reaches into its neighbour. The plan is made once; epochs
   permute its rows.
   """
+
+  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "labels_BT", "pos_BT", "weight_BT")
 
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
@@ -60,10 +71,8 @@ class Packed:
     nth = np.arange(cuts.sum()) - np.repeat(np.cumsum(cuts) - cuts, cuts)
     start = np.repeat(documents[:-1], cuts) + nth * length
     size = np.minimum(np.repeat(documents[1:], cuts) - start, length)
-    order = np.random.Generator(np.random.Philox(key=keys(seed, "packing", count=2)))
-    shuffled = order.permutation(len(start))
-    self._start, self._size = start[shuffled], size[shuffled]
-    self._first, self._pieces = best_fit(self._size, length)
+    self._start, self._size = start, size
+    self._first, self._pieces = plan(size, length, seed)
     self.count = self.evaluation_count = len(self._first) - 1
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:

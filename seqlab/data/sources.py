@@ -17,23 +17,12 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from seqlab.data.documents import Document, row_document
+from seqlab.data.documents import Document, Source, row_document
 from seqlab.data.embedded import library_files
 from seqlab.data.files import find, identify, opened, sha256_of
+from seqlab.data.parallel import parallel
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, make, parse
-
-
-@dataclasses.dataclass(frozen=True)
-class Source:
-  """Documents that can be read again and again, in the same order; `fingerprint` changes with any
-  of them.
-  """
-
-  fingerprint: str
-  documents: Callable[[], Iterator[Document]]
-  description: str = ""
-  weight: float = 1.0
 
 
 def build_sources(text: str, key: str = "config.data.source") -> list[Source]:
@@ -93,9 +82,15 @@ def text(
 
 
 def jsonl(
-  config_key: str, path: str | tuple = "", field: str | tuple = "text", label: str | None = None
+  config_key: str,
+  path: str | tuple = "",
+  field: str | tuple = "text",
+  label: str | None = None,
+  source: str | None = None,
 ) -> Source:
-  """One JSON object per line; `field` names the text, or a tuple of fields joined by a line end."""
+  """One JSON object per line; `field` names the text, or a tuple of fields joined by a line end,
+  and `source` what the text is to be written from.
+  """
 
   def read(file: str, name: str) -> Iterator[Document]:
     with opened(file, "utf-8", config_key) as stream:
@@ -110,9 +105,9 @@ def jsonl(
           ) from None
         if not isinstance(row, dict):
           raise UserError(f"{config_key}: {file} line {number + 1} is not a JSON object")
-        yield row_document(config_key, file, f"{name}#{number}", row, field, label)
+        yield row_document(config_key, file, f"{name}#{number}", row, field, label, source)
 
-  return _from_files(config_key, path, read, "jsonl", field, label)
+  return _from_files(config_key, path, read, "jsonl", field, label, *_side(source))
 
 
 def csv(
@@ -120,6 +115,7 @@ def csv(
   path: str | tuple = "",
   field: str | tuple = "text",
   label: str | None = None,
+  source: str | None = None,
   delimiter: str = ",",
   columns: tuple[str, ...] | None = None,
   encoding: str = "utf-8",
@@ -141,13 +137,18 @@ def csv(
       )
       for number, row in enumerate(table):
         row.pop(None, None)  # cells beyond the header's
-        yield row_document(config_key, file, f"{name}#{number}", row, field, label)
+        yield row_document(config_key, file, f"{name}#{number}", row, field, label, source)
 
-  return _from_files(config_key, path, read, "csv", field, label, delimiter, columns, encoding)
+  given = ("csv", field, label, delimiter, columns, encoding, *_side(source))
+  return _from_files(config_key, path, read, *given)
 
 
 def parquet(
-  config_key: str, path: str | tuple = "", field: str | tuple = "text", label: str | None = None
+  config_key: str,
+  path: str | tuple = "",
+  field: str | tuple = "text",
+  label: str | None = None,
+  source: str | None = None,
 ) -> Source:
   """Parquet files, streamed, so that no Arrow copy is written to the HF cache."""
 
@@ -164,10 +165,10 @@ def parquet(
       raise UserError(f"{config_key}: {file} is not a readable parquet file ({error})") from None
     number = 0
     while row is not None:
-      yield row_document(config_key, file, f"{name}#{number}", row, field, label)
+      yield row_document(config_key, file, f"{name}#{number}", row, field, label, source)
       row, number = next(rows, None), number + 1
 
-  return _from_files(config_key, path, read, "parquet", field, label)
+  return _from_files(config_key, path, read, "parquet", field, label, *_side(source))
 
 
 def hub(
@@ -177,6 +178,7 @@ def hub(
   split: str = "train",
   field: str | tuple = "text",
   label: str | None = None,
+  source: str | None = None,
   revision: str | None = None,
 ) -> Source:
   """A data set of the HF hub. Its fingerprint is this call: give `revision` to pin what is behind
@@ -197,9 +199,9 @@ def hub(
 
   def documents() -> Iterator[Document]:
     for number, row in enumerate(table()):
-      yield row_document(config_key, path, f"{path}#{number}", row, field, label)
+      yield row_document(config_key, path, f"{path}#{number}", row, field, label, source)
 
-  given = ("hub", path, config, split, field, label, revision)
+  given = ("hub", path, config, split, field, label, revision, *_side(source))
   return Source(identify(given), documents)
 
 
@@ -210,7 +212,15 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "csv": csv,
   "parquet": parquet,
   "hub": hub,
+  "parallel": parallel,
 }
+
+
+def _side(source: str | None) -> tuple:
+  """What a source's identity says of a second side; nothing where there is none, so that stores
+  from before there were pairs are found again.
+  """
+  return () if source is None else ("source", source)
 
 
 def _from_files(

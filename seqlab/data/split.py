@@ -79,6 +79,10 @@ def by_tail(config_key: str, fraction: float = 0.1) -> Split:
   def pairs(source: Source) -> Iterator[tuple[str, Document]]:
     left = int(sum(len(d.text) for d in source.documents()) * (1 - fraction))
     for document in source.documents():
+      if document.source is not None:
+        raise UserError(
+          f"{config_key}: tail() would cut a pair of texts; use hash(fraction={fraction})"
+        )
       head, tail = document.text[:left], document.text[left:]
       left -= len(head)
       if head:

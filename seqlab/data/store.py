@@ -1,6 +1,7 @@
 """The token store: one folder that holds a tokenised source, written once and read by `pread`.
 
-  meta.json             written last, so a folder without it is no store
+  meta.json             written last, so a folder without it is no store; "pairs": each text stands
+                        behind its source, as two documents of the stream
   tokenizer/            what `load_tokenizer` reads
   train/, valid/
     tokens-00000.bin    and so on: uint16 where the vocabulary fits, else uint32, little-endian
@@ -86,7 +87,8 @@ class Store:
 
   def split(self, name: str) -> "Tokens":
     count, dtype = self.meta["splits"][name]["tokens"], self.meta["dtype"]
-    return Tokens(self.folder / name, count, dtype, numbers=self._numbers)
+    pairs = self.meta.get("pairs", False)
+    return Tokens(self.folder / name, count, dtype, numbers=self._numbers, pairs=pairs)
 
   def verify(self) -> None:
     """Reads every file again and compares it with the sha256 of its writing; raises UserError."""
@@ -112,7 +114,9 @@ class Tokens:
     dtype: str,
     shard: int = SHARD,
     numbers: np.ndarray | None = None,
+    pairs: bool = False,
   ):
+    self.pairs = pairs
     self.folder, self.count, self.dtype, self._shard = folder, count, np.dtype(dtype), shard
     self._numbers = numbers
     self._files: dict[int, int] = {}

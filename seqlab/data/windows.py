@@ -6,6 +6,8 @@ where a document starts, so attention and recurrent state never cross from one d
 next.
 """
 
+from typing import ClassVar
+
 import numpy as np
 
 from seqlab.data.permutation import draw
@@ -16,6 +18,8 @@ Batch = dict[str, np.ndarray]
 
 class Windows:
   """Rows of a stream, each computed from its index alone. `count` rows make an epoch."""
+
+  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "labels_BT", "pos_BT", "weight_BT")
 
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad, self._seed = tokens, length, pad, seed

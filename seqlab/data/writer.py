@@ -64,6 +64,7 @@ def write_store(
         "eot": tokenizer.eot,
         "pad": tokenizer.pad,
         "labels": [str(name) for name in names],
+        "pairs": _paired(splits),
         "splits": {name: split.close(names) for name, split in splits.items()},
       }
       save_tokenizer(tokenizer, folder / "tokenizer")
@@ -96,20 +97,23 @@ class _SplitWriter:
     self._closed: list[dict[str, Any]] = []
     self.starts: list[int] = [0]
     self.labels: list[Any] = []
+    self.sides: set[int] = set()  # texts a document has: 2 where it has a source
     self.counts = {"documents": 0, "bytes": 0, "characters": 0, "unknown": 0}
 
   def add(self, documents: list[Document]) -> int:
     eot = np.array([self._tokenizer.eot], self.dtype)
     pieces, bytes_here = [], 0
-    encoded = self._tokenizer.encode_batch([d.text for d in documents])
-    for document, ids in zip(documents, encoded, strict=True):
+    encoded = self._tokenizer.encode_batch([text for d in documents for text in d.texts()])
+    for ids in encoded:
       pieces += [eot, ids.astype(self.dtype)]
       self.starts.append(self.starts[-1] + 1 + len(ids))
-      self.labels.append(document.label)
-      bytes_here += len(document.text.encode())
-      self.counts["characters"] += len(document.text)
       if isinstance(self._tokenizer, Characters):
         self.counts["unknown"] += int((ids == Characters.unknown).sum())
+    for document in documents:
+      self.labels.append(document.label)
+      self.sides.add(len(document.texts()))
+      bytes_here += len(document.text.encode())
+      self.counts["characters"] += len(document.text)
     self.counts["documents"] += len(documents)
     self.counts["bytes"] += bytes_here
     self._append(np.concatenate(pieces))
@@ -165,6 +169,14 @@ def _check_not_empty(splits: dict[str, _SplitWriter], about: dict[str, Any]) -> 
     f"{source}: config.data.valid={about['valid']!r} takes all {held} documents and leaves none "
     "for training; use 'tail(fraction=0.1)' for few long documents"
   )
+
+
+def _paired(splits: dict[str, _SplitWriter]) -> bool:
+  """Whether every document stands behind its source, as two documents of the stream."""
+  sides = set().union(*(split.sides for split in splits.values()))
+  if len(sides) > 1:
+    raise UserError("config.data.source: some texts have a source to be written from, others none")
+  return 2 in sides
 
 
 def _label_names(labels: list[Any]) -> list[Any]:

@@ -34,7 +34,7 @@ class Classifier(nn.Module):
     """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on
     padding.
     """
-    x_BTD, _ = self.decoder(tokens_BT, pos_BT, None, train)
+    x_BTD, _ = self.decoder(tokens_BT, pos_BT, train=train)
     x_BTD = x_BTD.astype(jnp.float32)
     if self.pool == "last":
       last_B = jnp.maximum(weight_BT.sum(1).astype(jnp.int32) - 1, 0)

@@ -1,6 +1,7 @@
 """The decoder: embedding, a stack of blocks, a final norm, and logits over the vocabulary.
 
-Any mixer makes it a language model: a Transformer, a recurrent network, a hybrid.
+Any mixer makes it a language model: a Transformer, a recurrent network, a hybrid. With layers whose
+mixers read both ways it is an encoder, and its logits are those of a masked language model.
 """
 
 from typing import Any
@@ -49,17 +50,20 @@ class Decoder(nn.Module):
     self.drop = nn.Dropout(self.dropout)
 
   def __call__(
-    self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, train: bool = False
+    self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, *, train: bool = False
   ) -> tuple[jax.Array, dict | None]:
     """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens."""
+    x_BTD, state = self.stack(self.embed(tokens_BT, pos_BT, train), pos_BT, state, train)
+    return self.final_norm(x_BTD), state
+
+  def embed(self, tokens_BT: jax.Array, pos_BT: jax.Array, train: bool) -> jax.Array:
+    """What the first block reads, [B, T, D] in `dtype`."""
     # Gathered over fsdp before the lookup, as every weight is before its product: a lookup in rows
     # that are cut across their width would be moved whole to each device.
     x_BTD = axes.constrain(self.embed_VD.astype(self.dtype), "V.")[tokens_BT]
     if self.length:
       x_BTD += self.position_SD.astype(self.dtype)[pos_BT]
-    x_BTD = self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)
-    x_BTD, state = self.stack(x_BTD, pos_BT, state, train)
-    return self.final_norm(x_BTD), state
+    return self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)
 
   def logits(self, x_BTD: jax.Array) -> jax.Array:
     """Scores over the vocabulary in float32, [B, T, V]."""

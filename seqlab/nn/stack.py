@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.nn.cross_attention import CrossAttention, Memory
 from seqlab.nn.layers import Norm
 from seqlab.nn.mixers.base import Mixer
 
@@ -32,27 +33,49 @@ class Layer:
   mlp: nn.Module | None
   norm: str = "rms"
   dropout: float = 0.0
+  cross: CrossAttention | None = None
+
+  def init_state(self, *arguments: Any) -> dict:
+    """The mixer's state before the first token; a layer that reads a memory keeps it apart."""
+    state = self.mixer.init_state(*arguments)
+    return {"mixer": state} if self.cross else state
 
 
 class Block(nn.Module):
-  """`x + mixer(norm(x))`, then `x + mlp(norm(x))`, with dropout on each branch."""
+  """`x + mixer(norm(x))`, then `x + cross(norm(x))` over a memory where the layer has it, then
+  `x + mlp(norm(x))`, with dropout on each branch.
+  """
 
   layer: Layer
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None, train: bool
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None,
+    memory: Memory | None,
+    train: bool,
   ) -> tuple[jax.Array, dict | None]:
     layer = self.layer
     drop = nn.Dropout(layer.dropout, deterministic=not train)
-    mixer = layer.mixer.clone(parent=self, name="mixer")
-    y_BTD, state = mixer(Norm(layer.norm, name="mixer_norm")(x_BTD), pos_BT, state)
+
+    def part(of: nn.Module, name: str) -> tuple[jax.Array, nn.Module]:
+      return Norm(layer.norm, name=f"{name}_norm")(x_BTD), of.clone(parent=self, name=name)
+
+    own = state["mixer"] if state and layer.cross else state
+    z_BTD, mixer = part(layer.mixer, "mixer")
+    y_BTD, own = mixer(z_BTD, pos_BT, own)
     x_BTD = axes.constrain(x_BTD + drop(y_BTD), "BTD")
-    if layer.mlp is not None:
-      mlp = layer.mlp.clone(parent=self, name="mlp")
-      y_BTD = mlp(Norm(layer.norm, name="mlp_norm")(x_BTD))
+    if layer.cross is not None:
+      z_BTD, cross = part(layer.cross, "cross")
+      y_BTD, read = cross(z_BTD, memory, state and state.get("cross"))
+      own = state and {"mixer": own, "cross": read}
       x_BTD = axes.constrain(x_BTD + drop(y_BTD), "BTD")
-    return x_BTD, state
+    if layer.mlp is not None:
+      z_BTD, mlp = part(layer.mlp, "mlp")
+      x_BTD = axes.constrain(x_BTD + drop(mlp(z_BTD)), "BTD")
+    return x_BTD, own
 
 
 class Pattern(nn.Module):
@@ -63,15 +86,20 @@ class Pattern(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None, train: bool
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None,
+    memory: Memory | None,
+    train: bool,
   ) -> tuple[jax.Array, dict | None]:
     block = Block
     if self.remat != "none":
-      block = nn.remat(Block, policy=POLICIES[self.remat], static_argnums=(4,), prevent_cse=False)
+      block = nn.remat(Block, policy=POLICIES[self.remat], static_argnums=(5,), prevent_cse=False)
     states = {}
     for i, layer in enumerate(self.layers):
-      name = f"block{i}"
-      x_BTD, states[name] = block(layer, name=name)(x_BTD, pos_BT, state and state[name], train)
+      name, before = f"block{i}", state and state[f"block{i}"]
+      x_BTD, states[name] = block(layer, name=name)(x_BTD, pos_BT, before, memory, train)
     return x_BTD, states if state is not None else None
 
 
@@ -80,6 +108,7 @@ class Stack(nn.Module):
 
   unroll: repetitions that XLA sees at once; 0 means all of them up to 12 and one by one above,
     where compile time would grow faster than the depth.
+  remat: saves memory where the pattern repeats; within one repetition XLA undoes it.
   """
 
   layers: tuple[Layer, ...]
@@ -89,32 +118,43 @@ class Stack(nn.Module):
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None, train: bool
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None,
+    train: bool,
+    memory: Memory | None = None,
   ) -> tuple[jax.Array, dict | None]:
     """What `unrolled` made of parameters or state is taken as well, and comes back in kind."""
     repeats, rest = divmod(self.depth, len(self.layers))
     states = {}
     if repeats:
       before = state and state["layers_L"]
-      x_BTD, states["layers_L"] = self._repeat(repeats, x_BTD, pos_BT, before, train)
+      x_BTD, states["layers_L"] = self._repeat(repeats, x_BTD, pos_BT, before, memory, train)
     if rest:
       tail = Pattern(self.layers[:rest], self.remat, name="tail")
-      x_BTD, states["tail"] = tail(x_BTD, pos_BT, state and state["tail"], train)
+      x_BTD, states["tail"] = tail(x_BTD, pos_BT, state and state["tail"], memory, train)
     return x_BTD, states if state is not None else None
 
   def _repeat(
-    self, repeats: int, x_BTD: jax.Array, pos_BT: jax.Array, state: Any, train: bool
+    self,
+    repeats: int,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: Any,
+    memory: Memory | None,
+    train: bool,
   ) -> tuple[jax.Array, Any]:
     """The pattern as a function, so that one body serves the loop, the scan and their `init`."""
     pattern = Pattern(self.layers, self.remat, parent=None)
 
     def init(key: jax.Array) -> dict:
-      return pattern.init(key, x_BTD, pos_BT, None, False)["params"]
+      return pattern.init(key, x_BTD, pos_BT, None, memory, False)["params"]
 
     def turn(x_BTD: jax.Array, each: tuple) -> tuple[jax.Array, Any]:
       params, state, key = each
       rngs = {} if key is None else {"dropout": key}
-      return pattern.apply({"params": params}, x_BTD, pos_BT, state, train, rngs=rngs)
+      return pattern.apply({"params": params}, x_BTD, pos_BT, state, memory, train, rngs=rngs)
 
     if self.is_initializing():
       params = self.param("layers_L", lambda key: jax.vmap(init)(jax.random.split(key, repeats)))
@@ -124,7 +164,7 @@ class Stack(nn.Module):
     # Unrolled, XLA undoes what remat is for.
     whole = repeats <= 12 and self.remat == "none"
     unroll = min(self.unroll or (repeats if whole else 1), repeats)
-    if unroll < repeats and not isinstance(params, tuple):
+    if unroll < repeats and not isinstance(params, tuple) and not isinstance(state, tuple):
       return jax.lax.scan(turn, x_BTD, (params, state, keys_L), unroll=unroll)
     states = []
     for each in zip(*(_apart(x, repeats) for x in (params, state, keys_L)), strict=True):
@@ -138,7 +178,7 @@ class Stack(nn.Module):
     """
     repeats, rest = divmod(self.depth, len(self.layers))
     each = {
-      f"block{i}": layer.mixer.init_state(batch, width, capacity, dtype)
+      f"block{i}": layer.init_state(batch, width, capacity, dtype)
       for i, layer in enumerate(self.layers)
     }
     states = {}

@@ -2,13 +2,15 @@
 may name.
 """
 
-from collections.abc import Callable
-
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
+from seqlab.objectives.masked_language_model import MaskedLanguageModel
+from seqlab.objectives.sequence_to_sequence import SequenceToSequence
 
-OBJECTIVES: dict[str, Callable[..., Objective]] = dict(
+OBJECTIVES: dict[str, type[Objective]] = dict(
   language_model=LanguageModel,
+  masked_language_model=MaskedLanguageModel,
+  sequence_to_sequence=SequenceToSequence,
   classification=Classification,
 )

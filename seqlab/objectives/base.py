@@ -33,9 +33,15 @@ class Objective(Protocol):
   Metrics are (total, weight) sums, so that microbatches, devices and evaluation sets add up
   exactly. `metrics["loss"]` is always there: its weight is what the scalar is a mean over, and
   gradient accumulation weights by it.
+
+  rows: the rows that it reads, or "" for those of `config.data.rows`. counts: what the weight of
+  its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
   """
 
   players: ClassVar[tuple[str, ...]]
+  rows: ClassVar[str]
+  counts: ClassVar[str]
+  whole_text: ClassVar[bool]
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
     """Fresh parameters, {player: tree}."""

@@ -19,6 +19,9 @@ class Classification:
   """
 
   players: ClassVar[tuple[str, ...]] = ("model",)
+  rows: ClassVar[str] = "examples"
+  counts: ClassVar[str] = "examples"
+  whole_text: ClassVar[bool] = False
 
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing

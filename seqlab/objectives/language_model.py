@@ -24,6 +24,9 @@ class LanguageModel:
   """
 
   players: ClassVar[tuple[str, ...]] = ("model",)
+  rows: ClassVar[str] = ""
+  counts: ClassVar[str] = "tokens"
+  whole_text: ClassVar[bool] = True
 
   def __init__(self, network: Network, z_loss: float = 0.0, carry: bool = False, memory: int = 0):
     self.network, self.z_loss, self.carry, self.memory = network, z_loss, carry, memory

@@ -1,9 +1,9 @@
-"""Causal attention (arXiv:1706.03762) over documents: grouped heads, sliding window, ALiBi,
-soft-cap, ring caches.
+"""Attention (arXiv:1706.03762) over documents: grouped heads, sliding window, ALiBi, soft-cap, ring
+caches.
 
 Owes the rest one visibility rule: a query sees the keys of its own segment that are not later than
-it and, with a window, fewer than `window` steps earlier. Keys of segment EMPTY are empty slots. A
-query that sees nothing gets zeros.
+it (where `causal`) and, with a window, fewer than `window` steps away. Keys of segment EMPTY are
+empty slots. A query that sees nothing gets zeros.
 Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:2408.00118, section
 2.
 """
@@ -24,10 +24,12 @@ EMPTY = np.iinfo(np.int32).min  # the segment of no query
 _BLOCK, _BLOCKS = 64, 8
 
 
-def visible(segment_BT, segment_BS, time_T, time_S, window=None):
+def visible(segment_BT, segment_BS, time_T, time_S, window=None, causal=True):
   """Which keys each query sees: bool [B, T, S]."""
   gap_TS = time_T[:, None] - time_S[None, :]
-  seen_TS = gap_TS >= 0 if window is None else (gap_TS >= 0) & (gap_TS < window)
+  seen_TS = gap_TS >= 0 if causal else np.ones(gap_TS.shape, bool)
+  if window is not None:
+    seen_TS = seen_TS & (abs(gap_TS) < window)
   return (segment_BT[:, :, None] == segment_BS[:, None, :]) & seen_TS
 
 
@@ -44,6 +46,7 @@ def attention_naive(
   softcap=None,
   slopes_H=None,
   scale=None,
+  causal=True,
 ):
   """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
   dtype = wide(q_BHTK.dtype)
@@ -54,8 +57,8 @@ def attention_naive(
   if softcap is not None:
     s_BHTS = softcap * jnp.tanh(s_BHTS / softcap)
   if slopes_H is not None:
-    s_BHTS -= slopes_H[:, None, None] * (time_T[:, None] - time_S[None, :])
-  mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
+    s_BHTS -= slopes_H[:, None, None] * abs(time_T[:, None] - time_S[None, :])
+  mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None]
   p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BHTK.dtype)
   y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=dtype)
   return y_BHTK.astype(q_BHTK.dtype)
@@ -74,8 +77,9 @@ def attention(
   softcap=None,
   slopes_H=None,
   scale=None,
+  causal=True,
 ):
-  """Causal attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
+  """Attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
   float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
 
   k and v may have fewer heads: query head h reads head h // (H / Hkv). segment_BT, segment_BS: int
@@ -84,14 +88,16 @@ def attention(
   (time difference). softcap: scores become cap * tanh(score / cap). scale: K^-0.5 where None.
   """
   where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
-  form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale)
+  form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale, causal=causal)
   place = backend()
   if place == "reference":
     return attention_naive(q_BHTK, k_BHSK, v_BHSK, **where, **form)
   if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
-    mask = visible(**where, window=window)[:, None]
+    mask = visible(**where, window=window, causal=causal)[:, None]
     known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
-    causal = known and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
+    in_order = (
+      causal and known and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
+    )
     q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
     y_BTHK = jax.nn.dot_product_attention(
       q_BTHK,
@@ -99,52 +105,13 @@ def attention(
       v_BSHK,
       mask=mask,
       scale=scale,
-      is_causal=causal,
+      is_causal=in_order,
       implementation="cudnn",
     )
+    if not causal:  # else every query sees itself; cuDNN gives the mean where nothing is seen
+      y_BTHK = jnp.where(mask.any(-1)[:, 0, :, None, None], y_BTHK, 0)
     return jnp.swapaxes(y_BTHK, 1, 2)
   return _attention_xla(q_BHTK, k_BHSK, v_BHSK, **where, **form)
-
-
-def attention_step(
-  q_BHTK,
-  k_BHTK,
-  v_BHTK,
-  k_BHSK,
-  v_BHSK,
-  *,
-  segment_BT,
-  segment_BS,
-  time_T,
-  time_S,
-  window=None,
-  softcap=None,
-  slopes_H=None,
-  scale=None,
-):
-  """One query a row (T = 1) over a cache and its own key: `attention` over both, joined.
-
-  The cache is read where it lies; to join it with the new key would copy it for every token.
-  """
-  batch, heads, _, width = q_BHTK.shape
-  kv_heads = k_BHSK.shape[1]
-  q_BJGK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, width)
-  over_cache = product(q_BJGK, k_BHSK, (3,), (3,), (0, 1), (0, 1))
-  over_own = product(q_BJGK, k_BHTK, (3,), (3,), (0, 1), (0, 1))
-  s = jnp.concatenate([over_cache, over_own], 3) * (width**-0.5 if scale is None else scale)
-  if softcap is not None:
-    s = softcap * jnp.tanh(s / softcap)
-  if slopes_H is not None:
-    gap_S = (time_T - jnp.concatenate([time_S, time_T])).astype(s.dtype)
-    s -= slopes_H.reshape(kv_heads, -1)[:, :, None].astype(s.dtype) * gap_S
-  segment_BS = jnp.concatenate([segment_BS, segment_BT], 1)
-  time_S = jnp.concatenate([time_S, time_T])
-  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
-  p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
-  slots = k_BHSK.shape[2]
-  y = product(p[..., :slots], v_BHSK, (3,), (2,), (0, 1), (0, 1))
-  y += product(p[..., slots:], v_BHTK, (3,), (2,), (0, 1), (0, 1))
-  return y.astype(q_BHTK.dtype).reshape(q_BHTK.shape)
 
 
 def _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
@@ -169,16 +136,17 @@ def _attention_xla(
   softcap,
   slopes_H,
   scale,
+  causal,
 ):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
   batch, heads, length, width = q_BHTK.shape
   kv_heads = k_BHSK.shape[1]
   q_BJGTK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, length, width)
   scale = width**-0.5 if scale is None else scale
-  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
+  mask = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None, None]
   if softcap is None and slopes_H is None:
     parts = []
-    for rows, keys in _blocks(time_T, time_S, window):
+    for rows, keys in _blocks(time_T, time_S, window, causal):
       k, v = k_BHSK[:, :, keys], v_BHSK[:, :, keys]
       parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, mask[..., rows, keys], float(scale)))
     y_BJGTK = jnp.concatenate(parts, 3)
@@ -187,27 +155,32 @@ def _attention_xla(
     if softcap is not None:
       s = softcap * jnp.tanh(s / softcap)
     if slopes_H is not None:
-      gap_TS = (time_T[:, None] - time_S[None, :]).astype(s.dtype)
+      gap_TS = abs(time_T[:, None] - time_S[None, :]).astype(s.dtype)
       s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(s.dtype) * gap_TS
     p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
     y_BJGTK = product(p, v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BHTK.dtype)
   return y_BJGTK.reshape(q_BHTK.shape)
 
 
-def _blocks(time_T, time_S, window):
+def _blocks(time_T, time_S, window, causal):
   """Slices (queries, keys) that hold every visible pair: where the times are known when traced
   (numpy arrays, in order), the keys after a block of queries, or a window before it, are skipped.
   """
   length = len(time_T)
   known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
-  if not known or length < 2 * _BLOCK or np.any(np.diff(time_S) < 0):
+  whole = not causal and window is None
+  if not known or whole or length < 2 * _BLOCK or np.any(np.diff(time_S) < 0):
     return [(slice(None), slice(None))]
   size = max(_BLOCK, -(-length // _BLOCKS))
   blocks = []
   for start in range(0, length, size):
     times = time_T[start : start + size]
     first = 0 if window is None else np.searchsorted(time_S, times.min() - window, "right")
-    last = np.searchsorted(time_S, times.max(), "right")
+    last = len(time_S)
+    if causal:
+      last = np.searchsorted(time_S, times.max(), "right")
+    elif window is not None:
+      last = np.searchsorted(time_S, times.max() + window, "left")
     blocks.append((slice(start, start + size), slice(int(first), int(last))))
   return blocks
 

@@ -69,5 +69,6 @@ def after(x, y):
   What a loop carries is updated in place only where the graph shows that all readers come first;
   XLA:CPU drops an optimization barrier before it asks, and copies.
   """
-  bits = lax.bitcast_convert_type(y.ravel()[:1].astype(jnp.float32), jnp.int32)
+  first = y[(slice(0, 1),) * y.ndim].ravel()  # cut before it is flattened: y may be sharded
+  bits = lax.bitcast_convert_type(first.astype(jnp.float32), jnp.int32)
   return x + (lax.population_count(bits) >> 6)  # at most 32 bits are set, so 0

@@ -6,7 +6,8 @@ in GPT-NeoX) or ALiBi positions (arXiv:2108.12409), RMS-normed queries and keys 
 and soft-capped scores (Gemma 2, arXiv:2408.00118).
 """
 
-from typing import Any
+import dataclasses
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -17,7 +18,8 @@ from seqlab import axes
 from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.ops.attention import EMPTY, attention, attention_step
+from seqlab.ops.attention import EMPTY, attention
+from seqlab.ops.attention_step import attention_step
 from seqlab.ops.backend import after
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -34,6 +36,8 @@ class Attention(Mixer):
   qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for
     none.
   """
+
+  causal: ClassVar[bool] = True
 
   heads: int = 4
   kv_heads: int = 0
@@ -80,6 +84,13 @@ class Attention(Mixer):
       segment_BS=jnp.full((batch, slots), EMPTY, jnp.int32),  # when a slot's document began
       time=jnp.zeros((), jnp.int32),  # tokens read so far
     )
+
+  def both_ways(self) -> Mixer:
+    """The same attention without the causal mask."""
+    if type(self) is not Attention:  # a user's own, whose code must not be lost
+      return super().both_ways()
+    fields = (f.name for f in dataclasses.fields(self) if f.name not in ("parent", "name"))
+    return AttentionBothWays(**{name: getattr(self, name) for name in fields}, parent=None)
 
   def check(self, width: int) -> None:
     if self.positions not in POSITIONS:
@@ -132,7 +143,7 @@ class Attention(Mixer):
     if state is None:
       segment_BT = time_T - pos_BT  # a document is told by when it began
       segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options), None
+      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options, causal=self.causal), None
 
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
     segment_BT = time + time_T - pos_BT
@@ -171,6 +182,15 @@ class Attention(Mixer):
       newest = x[*every, length - kept :].astype(state[name].dtype)
       ring[name] = state[name].at[*every, at_S].set(newest, unique_indices=True)
     return y_BHTK, ring
+
+
+class AttentionBothWays(Attention):
+  """Attention in which a token sees its whole document (of a window, what is as near after it)."""
+
+  causal: ClassVar[bool] = False
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    raise TypeError("attention both ways reads whole sequences and has no state")
 
 
 def _slot_times(read: jax.Array, slots: int) -> jax.Array:

@@ -1,0 +1,169 @@
+"""`seqlab generate`: what a sequence-to-sequence model writes from sources, and how close it comes
+to the references.
+"""
+
+import json
+import pathlib
+import time
+from collections.abc import Iterator, Sequence
+
+import jax
+import numpy as np
+
+from seqlab import networks, prepare
+from seqlab.beam import Beam
+from seqlab.errors import UserError
+from seqlab.scores.bootstrap import Interval, interval, mean_of, paired
+from seqlab.scores.rouge import rouge
+from seqlab.scores.translation import translation_scores
+from seqlab.table import show
+from seqlab.trained import Trained, check_own_data, open_run
+
+FIELDS = ("source", "reference", "written")  # of a line of generate_SPLIT.jsonl
+_ROUND = 16  # sources are padded to a multiple of it, so that lengths share a program
+
+
+def written(
+  run: Trained, sources: Sequence[str], beams: int, penalty: float, rows: int = 64
+) -> Iterator[tuple[int, list[tuple[str, float]]]]:
+  """For each source its number and its `beams` best texts with their scores, best first; sources of
+  like length go together.
+
+  Raises:
+    UserError: a source is empty or longer than the model's rows.
+  """
+  config, tokenizer = run.config, run.learned.tokenizer
+  network = networks.make_network(config, run.learned.vocab)
+  search = Beam(
+    network, tokenizer.eot, tokenizer.vocab, tuple(tokenizer.silent), beams=beams, penalty=penalty
+  )
+  encoded = [np.concatenate([[tokenizer.eot], ids]) for ids in tokenizer.encode_batch(sources)]
+  for text, ids in zip(sources, encoded, strict=True):
+    if not 1 < len(ids) <= config.length:
+      raise UserError(
+        f"the source {text[:40]!r} has {len(ids) - 1} tokens; 1 to {config.length - 1} are wanted"
+      )
+  # a few rows have nothing to share out
+  params = jax.device_put(run.params["model"], jax.devices()[0])
+  order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
+  for start in range(0, len(order), rows):
+    here = order[start : start + rows]
+    longest = max(len(encoded[i]) for i in here)
+    shape = (rows if len(order) > rows else len(here), -(-longest // _ROUND) * _ROUND)
+    source_BS = np.full(shape, tokenizer.pad, np.int32)
+    size_B = np.ones(shape[0], int)  # rows that fill up the last batch have one token
+    for row, i in enumerate(here):
+      size_B[row] = len(encoded[i])
+      source_BS[row, : size_B[row]] = encoded[i]
+    inside_BS = np.arange(shape[1]) < size_B[:, None]
+    pos_BS = np.where(inside_BS, np.arange(shape[1], dtype=np.int32), 0)
+    source = source_BS, pos_BS, np.where(inside_BS, 0, -2).astype(np.int32)
+    free_BT = np.full((shape[0], config.length), -1, np.int32)
+    tokens_BKT, length_BK, score_BK = jax.device_get(search(params, free_BT, source))
+    for row, i in enumerate(here):
+      texts = zip(tokens_BKT[row], length_BK[row], score_BK[row], strict=True)
+      yield i, [(tokenizer.decode(ids[:size]), float(score)) for ids, size, score in texts]
+
+
+def run(
+  workdir: str,
+  source: list[str],
+  split: str,
+  data: str,
+  beams: int,
+  penalty: float,
+  against: str,
+  step: str,
+) -> None:
+  """Prints what is written from each `source`; without any, writes from every source of a split (or
+  of `data`) into generate_SPLIT.jsonl of the run's folder, and prints the scores; with those of
+  `against`, another such file, and the differences.
+  """
+  if not 0 <= penalty < float("inf"):
+    raise UserError(f"--penalty={penalty}: 0 or more is wanted")
+  trained = open_run(workdir, step)
+  if not trained.config.objective.startswith("sequence_to_sequence"):
+    raise UserError(
+      f"--workdir={workdir}: config.objective={trained.config.objective!r} writes from no source; "
+      f"`seqlab sample` goes on from a prompt"
+    )
+  if source:
+    # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
+    source = [text.encode("utf-8", "replace").decode() for text in source]
+    for number, n_best in sorted(written(trained, source, beams, penalty)):
+      print(source[number])
+      for text, score in n_best:
+        print(f"  {score:8.3f}  {text}")
+    return
+  from rich.progress import track
+
+  of = trained.config.data
+  rule = "hash(fraction=0)" if data else of.valid
+  if not data:
+    check_own_data(trained)
+  documents = list(prepare.documents(data or of.source, rule, "train" if data else split))
+  if not documents or any(document.source is None for document in documents):
+    key, value = ("--data", data) if data else ("config.data.source", of.source)
+    raise UserError(f"{key}={value!r} holds no pairs; name the other side with source='…'")
+  sources, references = [d.source or "" for d in documents], [d.text for d in documents]
+  others = _read(against, sources, references) if against else None
+  began = time.monotonic()
+  found = written(trained, sources, beams, penalty)
+  best = {i: n_best[0][0] for i, n_best in track(found, "writing", len(sources), transient=True)}
+  texts = [best[i] for i in range(len(sources))]
+  seconds = time.monotonic() - began
+  name = "data" if data else split
+  path = trained.folder / f"generate_{name}.jsonl"
+  _write(path, sources, references, texts)
+  title = f"{workdir}, step {trained.step}, {data or f'{split} set'}, {beams} beams"
+  columns = ("metric", "value [95% interval]", *(["less the other's"] if against else []))
+  show(title, (*columns, "signature"), _table(texts, references, others))
+  print(f"{len(texts):,} texts, {len(texts) / seconds:.1f} a second: {path}")
+
+
+def _table(texts: list[str], references: Sequence[str], others: list[str] | None) -> list[tuple]:
+  """A row a metric: its score with an interval over texts, and the paired difference to others'."""
+
+  def scores(texts: list[str]) -> dict[str, tuple]:
+    found = dict(translation_scores(texts, references))
+    pairs = list(zip(texts, references, strict=True))
+    rouges = [rouge(*pair) for pair in pairs]
+    for name in ("rouge1", "rouge2", "rougeL"):
+      found[name] = mean_of(np.array([100 * r[name] for r in rouges])), "F1"
+    found["exact match"] = mean_of(np.array([100.0 * (a == b) for a, b in pairs])), ""
+    return found
+
+  own, other = scores(texts), scores(others) if others else {}
+  rows = []
+  for name, (score, signature) in own.items():
+    values: list[Interval] = [interval(score, len(texts))]
+    if other:
+      values.append(paired(score, other[name][0], len(texts)))
+    rows.append((name, *map(str, values), signature))
+  return rows
+
+
+def _write(path: pathlib.Path, *columns: Sequence[str]) -> None:
+  try:
+    with path.open("w", encoding="utf-8") as stream:
+      for row in zip(*columns, strict=True):
+        print(json.dumps(dict(zip(FIELDS, row, strict=True)), ensure_ascii=False), file=stream)
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def _read(path: str, sources: Sequence[str], references: Sequence[str]) -> list[str]:
+  """What another system wrote from the same sources.
+
+  Raises:
+    UserError: no such file, or it is of other texts.
+  """
+  try:
+    rows = [json.loads(line) for line in pathlib.Path(path).read_text("utf-8").split("\n") if line]
+    told = [(row["source"], row["reference"]) for row in rows]
+    texts = [str(row["written"]) for row in rows]
+  except (OSError, ValueError, KeyError, TypeError) as error:
+    raise UserError(f"--against={path}: not what `seqlab generate` writes ({error})") from None
+  if told != list(zip(sources, references, strict=True)):
+    raise UserError(f"--against={path}: written from other texts than these {len(sources)}")
+  return texts

@@ -1,0 +1,66 @@
+"""Attention over another sequence, which a decoder reads beside its own (arXiv:1706.03762, section
+3.2.3).
+"""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqlab import axes
+from seqlab.nn.layers import weight
+from seqlab.ops.attention import attention
+from seqlab.ops.dense import dense
+
+
+class Memory(NamedTuple):
+  """Encoded sequences, features `x_BSD`. A token of `segment_BT` sees those of the same
+  `segment_BS`.
+  """
+
+  x_BSD: jax.Array
+  segment_BS: jax.Array
+  segment_BT: jax.Array
+
+
+class CrossAttention(nn.Module):
+  """Queries from x, keys and values from the memory.
+
+  The first call of a decoding gets the memory and gives its keys and values as the state; later
+  calls get that state and no memory, and read segment 0.
+  """
+
+  heads: int
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, memory: Memory | None, state: dict | None
+  ) -> tuple[jax.Array, dict]:
+    width = x_BTD.shape[-1]
+    shape = (width, self.heads, width // self.heads)
+    q_BTHK = axes.constrain(dense(x_BTD, weight(self, "q_DHK", shape)), "BTHK")
+    segment_BT = jnp.zeros(x_BTD.shape[:2], jnp.int32)
+    if memory is not None:
+      segment_BT = memory.segment_BT
+      k_BSHK = axes.constrain(dense(memory.x_BSD, weight(self, "k_DHK", shape)), "BSHK")
+      v_BSHK = axes.constrain(dense(memory.x_BSD, weight(self, "v_DHK", shape)), "BSHK")
+      state = dict(
+        k_BHSK=jnp.swapaxes(k_BSHK, 1, 2),
+        v_BHSK=jnp.swapaxes(v_BSHK, 1, 2),
+        segment_BS=memory.segment_BS,
+      )
+    assert state is not None
+    y_BHTK = attention(
+      jnp.swapaxes(q_BTHK, 1, 2),
+      state["k_BHSK"],
+      state["v_BHSK"],
+      segment_BT=segment_BT,
+      segment_BS=state["segment_BS"],
+      time_T=np.zeros(x_BTD.shape[1], np.int32),
+      time_S=np.zeros(state["k_BHSK"].shape[2], np.int32),
+      causal=False,
+    )
+    out_HKD = weight(self, "out_HKD", (*shape[1:], width))
+    return dense(jnp.swapaxes(y_BHTK, 1, 2), out_HKD, contract=2), state

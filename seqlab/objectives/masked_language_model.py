@@ -1,0 +1,79 @@
+"""Tokens that were hidden, from the text on both sides (BERT, arXiv:1810.04805, section 3.1), in
+nats per hidden token.
+
+The batch holds `tokens_BT`, `pos_BT` and `weight_BT`. Of the tokens of the text a share is chosen;
+80% of the chosen are replaced by the padding id, which comes from no text, 10% by any id, and 10%
+stay.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+
+from seqlab.objectives.base import Batch, Metrics, Network
+from seqlab.ops.cross_entropy import chunked_cross_entropy
+
+
+class MaskedLanguageModel:
+  """rate: share of the tokens that is to be told. ids: of the vocabulary, of which `pad` hides and
+  `eot` is never hidden.
+  """
+
+  players: ClassVar[tuple[str, ...]] = ("model",)
+  rows: ClassVar[str] = ""
+  counts: ClassVar[str] = "hidden tokens"
+  whole_text: ClassVar[bool] = False
+
+  def __init__(self, network: Network, ids: int, pad: int, eot: int, rate: float = 0.15):
+    self.network, self.rate = network, rate
+    self.ids, self.pad, self.eot = ids, pad, eot
+
+  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    return {"model": self.network.init(key, batch["tokens_BT"], batch["pos_BT"])}
+
+  def init_extra(self, batch_size: int) -> dict[str, Any]:
+    return {}
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    params, tokens_BT = params[player], batch["tokens_BT"]
+    text_BT = (batch["weight_BT"] > 0) & (tokens_BT != self.eot)
+    shown_BT, chosen_BT = hide(tokens_BT, text_BT, key, self.rate, self.ids, self.pad)
+    x_BTD, _ = self.network(params, shown_BT, batch["pos_BT"], key=key)
+    head_VD = self.network(params, method="unembedding")
+    weight_BT = chosen_BT.astype(jnp.float32)
+    loss, nll = chunked_cross_entropy(x_BTD, head_VD, tokens_BT, weight_BT)
+    weight = jnp.sum(weight_BT)
+    return loss / jnp.maximum(weight, 1.0), {"loss": (nll, weight)}, extra
+
+
+def hide(
+  tokens_BT: jax.Array,
+  text_BT: jax.Array,
+  key: jax.Array | None,
+  rate: float,
+  ids: int,
+  pad: int,
+) -> tuple[jax.Array, jax.Array]:
+  """(the tokens as the network sees them, which of them it is to tell).
+
+  Without a key, in evaluation, a row's own tokens decide what is hidden in it, so that the result
+  does not depend on the batch around it.
+  """
+  seed = jax.random.key(0) if key is None else key
+
+  def row(seed: jax.Array, number: jax.Array) -> tuple[jax.Array, ...]:
+    keys = jax.random.split(jax.random.fold_in(seed, number), 3)
+    uniform = (jax.random.uniform(key, tokens_BT.shape[1:]) for key in keys[:2])
+    return *uniform, jax.random.randint(keys[2], tokens_BT.shape[1:], 0, ids)
+
+  number_B = jnp.arange(len(tokens_BT), dtype=jnp.uint32)
+  if key is None:
+    odd_T = 2 * jnp.arange(tokens_BT.shape[1], dtype=jnp.uint32) + 1
+    number_B = jnp.sum(tokens_BT.astype(jnp.uint32) * odd_T, 1, dtype=jnp.uint32)
+  chosen_BT, how_BT, any_BT = jax.vmap(row, (None, 0))(seed, number_B)
+  chosen_BT = (chosen_BT < rate) & text_BT
+  replaced_BT = jnp.where(how_BT < 0.8, pad, jnp.where(how_BT < 0.9, any_BT, tokens_BT))
+  return jnp.where(chosen_BT, replaced_BT, tokens_BT), chosen_BT
