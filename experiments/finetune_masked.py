@@ -10,8 +10,9 @@ Command:  seqlab train --config=experiments/finetune_masked.py:pretrain \\
             --workdir=runs/masked/pretrain
           scripts/seeds --runs=runs/masked --metric=accuracy \\
             experiments/finetune_masked.py:finetune experiments/finetune_masked.py:scratch
-Time:     about 4 minutes on 2 CPU cores for the pretraining, and 3 for three seeds of both.
-Expected: accuracy on the held-out waimai reviews: fine-tuned above scratch in every seed.
+Time:     about 5 minutes on 2 CPU cores for the pretraining, and 3 for three seeds of both.
+Expected: accuracy on the held-out waimai reviews: fine-tuned 0.891 ± 0.006, from scratch 0.878 ±
+          0.004, paired +0.013 ± 0.002 (three seeds).
 """
 
 from ml_collections import ConfigDict
