@@ -9,7 +9,7 @@ Source:   the Transformer of bentrevett/pytorch-seq2seq (width 256, 3 + 3 blocks
 Command:  seqlab train --config=experiments/multi30k.py --workdir=runs/multi30k
           seqlab generate --workdir=runs/multi30k --beams=4
           seqlab generate --workdir=runs/multi30k --source="Ein Hund rennt durch den Schnee."
-Time:     about 25 minutes on 2 CPU cores for 10 epochs.
+Time:     35 minutes on 2 CPU cores for 10 epochs, with other work beside it.
 Expected: validation perplexity 5.5 a subword, BLEU (sacrebleu 13a, cased) 40 greedy and 41 with
           five beams; 40.4 on test_2016_flickr. One seed.
 """

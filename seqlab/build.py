@@ -29,6 +29,14 @@ CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "objective": (OBJECTIVES, ("network", "ids", "pad", "eot")),
 }
 
+# The networks that an objective can train; another would see what it is to tell, or lack a part.
+NETWORKS = {
+  "language_model": ("decoder",),
+  "masked_language_model": ("encoder",),
+  "sequence_to_sequence": ("encoder_decoder",),
+  "classification": ("decoder", "encoder"),
+}
+
 
 def check(config: ConfigDict) -> None:
   """Refuses values that no part would, before any data is read."""
@@ -48,7 +56,11 @@ def check(config: ConfigDict) -> None:
         f"config.model.learned_positions=True with config.objective={config.objective!r}: "
         f"positions go beyond the table of config.length rows when state is carried"
       )
-  networks.check(config)
+  name = parse_one(config.objective, "config.objective").name
+  if config.model.name not in NETWORKS[name]:
+    wanted = " or ".join(map(repr, NETWORKS[name]))
+    raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
+  networks.make_layers(config)
 
 
 def make_mesh(config: ConfigDict) -> Mesh:

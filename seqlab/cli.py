@@ -22,6 +22,7 @@ from seqlab.errors import UserError, nearest
 
 CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
 WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+STEP = ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint"))
 
 
 def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
@@ -67,7 +68,7 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
-      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+      STEP,
       ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
     ),
@@ -88,7 +89,7 @@ COMMANDS = dict(
       ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
       ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
       ("--seed", dict(type=_whole(0, 2**32 - 1), default=0, help="of the draws")),
-      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+      STEP,
     ),
   ),
   generate=Command(
@@ -103,7 +104,7 @@ COMMANDS = dict(
       ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
       ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),
       ("--against", dict(default="", metavar="FILE", help="a generate_….jsonl to compare with")),
-      ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint")),
+      STEP,
     ),
   ),
   prepare=Command(

@@ -15,18 +15,19 @@ from ml_collections import ConfigDict
 from seqlab import build, flops, networks
 from seqlab.leaves import by_path
 from seqlab.nn.mixers import MIXERS, Mixer
+from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.ops.backend import reference_forms
 from seqlab.spec import make, parse
 
 
 def mixer_costs(
-  mixer: Mixer, width: int, length: int, dtype: str = "float32", both_ways: bool = False
+  mixer: Mixer, width: int, length: int, dtype: str = "float32", state: bool = True
 ) -> dict[str, float]:
   """Costs of one mixer on one sequence of `length` tokens.
 
   Returns parameters; forward FLOPs a token in products and element-wise, when the whole sequence is
   there; the same of one more token after it; and the bytes of state that one sequence holds then.
-  What reads `both_ways` has the first three alone.
+  Without `state` (an encoder's mixer has none) the first three alone.
   """
   x_BTD = jax.ShapeDtypeStruct((1, length, width), jnp.dtype(dtype))
   pos_BT = jax.ShapeDtypeStruct((1, length), jnp.int32)
@@ -38,12 +39,12 @@ def mixer_costs(
       products=whole.products / length,
       elementwise=whole.elementwise / length,
     )
-    if both_ways:
+    if not state:
       return costs
-    state = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
-    one = (_first(x_BTD), _first(pos_BT), state)
+    before = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
+    one = (_first(x_BTD), _first(pos_BT), before)
     decode = flops.count(lambda p, *inputs: mixer.apply(p, *inputs), params, *one)
-  state_bytes = sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(state))
+  state_bytes = sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(before))
   return costs | dict(decode=decode.products + decode.elementwise, state_bytes=state_bytes)
 
 
@@ -91,8 +92,8 @@ def run(config: ConfigDict) -> None:
     mixer = make(call, MIXERS, "config.model.mixer")
     blocks = str(len(range(number, model.depth, len(calls))))
     if model.name != "decoder":
-      of = mixer.both_ways(), model.width, config.length, model.dtype
-      costs = mixer_costs(*of, both_ways=True)
+      of = both_ways(mixer), model.width, config.length, model.dtype
+      costs = mixer_costs(*of, state=False)
       row = (f"{value:,.0f}" for value in costs.values())
       rows.append((f"{call}, both ways", blocks, *row, "–", "–"))
     if model.name != "encoder":

@@ -1,6 +1,4 @@
-"""From a config to a network: its layers, a user's own mixers, and which network an objective
-trains.
-"""
+"""From a config to a network: its layers, and a user's own mixers."""
 
 import dataclasses
 import importlib.util
@@ -20,16 +18,9 @@ from seqlab.nn.cross_attention import CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
+from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.spec import Call, make, parse, parse_one
-
-# The networks that an objective can train; another would see what it is to tell, or lack a part.
-NETWORKS = {
-  "language_model": ("decoder",),
-  "masked_language_model": ("encoder",),
-  "sequence_to_sequence": ("encoder_decoder",),
-  "classification": ("decoder", "encoder"),
-}
 
 
 def load_plugins(files: Iterable[str]) -> None:
@@ -51,15 +42,6 @@ def load_plugins(files: Iterable[str]) -> None:
       raise UserError(
         f"config.plugins: {file} fails with {type(error).__name__}: {error}"
       ) from None
-
-
-def check(config: ConfigDict) -> None:
-  """Refuses a network that the objective cannot train, and layers that do not fit."""
-  name = parse_one(config.objective, "config.objective").name
-  if config.model.name not in NETWORKS.get(name, (config.model.name,)):
-    wanted = " or ".join(map(repr, NETWORKS[name]))
-    raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
-  make_layers(config)
 
 
 def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
@@ -87,12 +69,12 @@ def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
   return tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers)
 
 
-def both_ways(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def reading(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
   """The layers of an encoder."""
-  return tuple(dataclasses.replace(layer, mixer=layer.mixer.both_ways()) for layer in layers)
+  return tuple(dataclasses.replace(layer, mixer=both_ways(layer.mixer)) for layer in layers)
 
 
-def crossing(config: ConfigDict, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
+def writing(config: ConfigDict, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
   """The layers of a decoder that reads a source; heads are those of its attention, where it has
   any.
   """
@@ -127,7 +109,7 @@ def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
     unroll=model.unroll,
   )
   if model.name == "encoder_decoder":
-    reading = crossing(config, layers)
-    return Network(EncoderDecoder(layers=reading, encoder_layers=both_ways(layers), **common))
-  body = Decoder(layers=both_ways(layers) if model.name == "encoder" else layers, **common)
+    own = writing(config, layers)
+    return Network(EncoderDecoder(layers=own, encoder_layers=reading(layers), **common))
+  body = Decoder(layers=reading(layers) if model.name == "encoder" else layers, **common)
   return Network(Classifier(body, classes, model.pool) if classes else body)

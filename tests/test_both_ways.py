@@ -11,7 +11,7 @@ from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.nn.layers import Plain
 from seqlab.nn.mixers.attention import Attention
-from seqlab.nn.mixers.bidirectional import Bidirectional, from_the_end
+from seqlab.nn.mixers.bidirectional import Bidirectional, both_ways, from_the_end
 from seqlab.nn.stack import Layer
 from seqlab.objectives.masked_language_model import MaskedLanguageModel, hide
 
@@ -20,7 +20,7 @@ POS_BT = jnp.asarray([[i for n in row for i in range(n)] for row in DOCUMENTS], 
 
 
 def inputs(spec):
-  member = mixer(spec).both_ways()
+  member = both_ways(mixer(spec))
   x_BTD = jax.random.normal(jax.random.key(0), (2, 12, 16))
   params = member.init(jax.random.key(1), x_BTD, POS_BT)
   noise = lambda p: p + 0.1 * jax.random.normal(jax.random.key(p.size), p.shape)  # noqa: E731
@@ -68,7 +68,7 @@ def test_a_users_own_attention_keeps_its_code_both_ways():
       return 0 * q_BHTK, None
 
   x_BTD = jax.random.normal(jax.random.key(0), (2, 12, 16))
-  member = Zero(heads=2).both_ways()
+  member = both_ways(Zero(heads=2))
   y_BTD, _ = member.apply(member.init(jax.random.key(1), x_BTD, POS_BT), x_BTD, POS_BT)
   assert isinstance(member, Bidirectional) and not y_BTD.any()
 
@@ -76,7 +76,7 @@ def test_a_users_own_attention_keeps_its_code_both_ways():
 def test_a_mixer_both_ways_has_no_state():
   for spec in ("attention(heads=4)", "gru()"):
     with pytest.raises(TypeError, match="has no state"):
-      mixer(spec).both_ways().init_state(1, 16, 4)
+      both_ways(mixer(spec)).init_state(1, 16, 4)
 
 
 def test_places_from_the_end_of_a_document():
@@ -111,7 +111,7 @@ def test_what_an_evaluation_hides_does_not_depend_on_the_batch_around_it():
 
 def test_masked_losses_are_the_same_on_every_mesh():
   layers = tuple(
-    Layer(mixer(spec).both_ways(), Plain(ratio=2)) for spec in ("attention(heads=2)", "gru()")
+    Layer(both_ways(mixer(spec)), Plain(ratio=2)) for spec in ("attention(heads=2)", "gru()")
   )
   network = Network(Decoder(vocab=24, width=16, depth=2, layers=layers))
   objective = MaskedLanguageModel(network, ids=18, pad=19, eot=18, rate=0.4)
@@ -122,7 +122,7 @@ def test_masked_losses_are_the_same_on_every_mesh():
 
 
 def test_the_masked_loss_is_of_the_hidden_tokens_by_hand():
-  layers = (Layer(mixer("attention(heads=2)").both_ways(), Plain(ratio=2)),)
+  layers = (Layer(both_ways(mixer("attention(heads=2)")), Plain(ratio=2)),)
   network = Network(Decoder(vocab=20, width=16, depth=1, layers=layers))
   objective = MaskedLanguageModel(network, ids=18, pad=19, eot=18, rate=0.4)
   tokens_BT = jax.random.randint(jax.random.key(0), (2, 12), 0, 18).at[:, 0].set(18)

@@ -19,6 +19,7 @@ from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.nn.cross_attention import CrossAttention
 from seqlab.nn.layers import Plain
+from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.objectives import SequenceToSequence
 from seqlab.prepare import documents, prepare
@@ -29,7 +30,7 @@ EOT, PAD, VOCAB = 6, 7, 8
 def network(*specs, depth=2):
   layers = tuple(Layer(mixer(spec), Plain(ratio=2)) for spec in specs)
   reading = tuple(Layer(x.mixer, x.mlp, cross=CrossAttention(2, parent=None)) for x in layers)
-  both = tuple(Layer(x.mixer.both_ways(), x.mlp) for x in layers)
+  both = tuple(Layer(both_ways(x.mixer), x.mlp) for x in layers)
   return Network(
     EncoderDecoder(vocab=VOCAB, width=16, depth=depth, layers=reading, encoder_layers=both)
   )

@@ -61,18 +61,18 @@ def row_document(
     raise UserError(
       f"{key}: label={label!r} of {id} is {category!r}; a name or a whole number is wanted"
     )
-  text = _joined(key, file, row, fields, "field")
-  original = _joined(key, file, row, sources, "source") if sources else None
+  text = _joined(f"{key}: field={field!r} of {file}", row, fields)
+  original = _joined(f"{key}: source={source!r} of {file}", row, sources) if sources else None
   if original is not None and not (original.strip() and text.strip()):
     empty = "field" if original.strip() else "source"
     raise UserError(f"{key}: {id} has an empty {empty}; a pair needs both sides")
   return Document(id, text, category, original)
 
 
-def _joined(key: str, file: str, row: Mapping[str, Any], names: tuple, which: str) -> str:
+def _joined(what: str, row: Mapping[str, Any], names: tuple) -> str:
   values = [row[name] for name in names if row[name] is not None]
   for value in values:
     if not isinstance(value, str):
-      raise UserError(f"{key}: {which}={names!r} of {file} holds {value!r}, which is not text")
+      raise UserError(f"{what} holds {value!r}, which is not text")
   # JSON may hold half a surrogate pair
   return "\n".join(values).encode("utf-8", "replace").decode()

@@ -26,6 +26,24 @@ class Network(Protocol):
   def init_state(self, batch: int, capacity: int) -> dict[str, Any]: ...
 
 
+class OnePlayer:
+  """What objectives of the one player "model" have in common."""
+
+  players: ClassVar[tuple[str, ...]] = ("model",)
+  rows: ClassVar[str] = ""
+  network: Network
+
+  def inputs(self, batch: Batch) -> tuple:
+    """What the network reads of a batch."""
+    return batch["tokens_BT"], batch["pos_BT"]
+
+  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    return {"model": self.network.init(key, *self.inputs(batch))}
+
+  def init_extra(self, batch_size: int) -> dict[str, Any]:
+    return {}
+
+
 class Objective(Protocol):
   """`players` take turns in that order (a repeated name plays twice); each has its own loss and
   optimizer.

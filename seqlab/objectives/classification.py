@@ -4,21 +4,20 @@ The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `l
 `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
 from seqlab.ops.cross_entropy import cross_entropy
 
 
-class Classification:
+class Classification(OnePlayer):
   """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
   7).
   """
 
-  players: ClassVar[tuple[str, ...]] = ("model",)
   rows: ClassVar[str] = "examples"
   counts: ClassVar[str] = "examples"
   whole_text: ClassVar[bool] = False
@@ -26,18 +25,13 @@ class Classification:
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing
 
-  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
-    inputs = batch["tokens_BT"], batch["pos_BT"], batch["weight_BT"]
-    return {"model": self.network.init(key, *inputs)}
-
-  def init_extra(self, batch_size: int) -> dict[str, Any]:
-    return {}
+  def inputs(self, batch: Batch) -> tuple:
+    return *super().inputs(batch), batch["weight_BT"]
 
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
-    inputs = batch["tokens_BT"], batch["pos_BT"], batch["weight_BT"]
-    logits_BC = self.network(params[player], *inputs, key=key)
+    logits_BC = self.network(params[player], *self.inputs(batch), key=key)
     label_B, weight_B = batch["label_B"], batch["weight_B"]
     nll_B, lse_B = cross_entropy(logits_BC, label_B)
     smooth_B = lse_B - logits_BC.mean(-1)  # cross entropy against the uniform distribution

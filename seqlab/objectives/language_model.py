@@ -10,11 +10,11 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 
 
-class LanguageModel:
+class LanguageModel(OnePlayer):
   """z_loss: weight of log(Z)^2 (PaLM, arXiv:2204.02311, section 5), which keeps the logits from
   drifting.
 
@@ -23,16 +23,11 @@ class LanguageModel:
     caches keep.
   """
 
-  players: ClassVar[tuple[str, ...]] = ("model",)
-  rows: ClassVar[str] = ""
   counts: ClassVar[str] = "tokens"
   whole_text: ClassVar[bool] = True
 
   def __init__(self, network: Network, z_loss: float = 0.0, carry: bool = False, memory: int = 0):
     self.network, self.z_loss, self.carry, self.memory = network, z_loss, carry, memory
-
-  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
-    return {"model": self.network.init(key, batch["tokens_BT"], batch["pos_BT"])}
 
   def init_extra(self, batch_size: int) -> dict[str, Any]:
     return {"carry": self.network.init_state(batch_size, self.memory)} if self.carry else {}

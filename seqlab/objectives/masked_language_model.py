@@ -6,34 +6,26 @@ The batch holds `tokens_BT`, `pos_BT` and `weight_BT`. Of the tokens of the text
 stay.
 """
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 
 
-class MaskedLanguageModel:
+class MaskedLanguageModel(OnePlayer):
   """rate: share of the tokens that is to be told. ids: of the vocabulary, of which `pad` hides and
   `eot` is never hidden.
   """
 
-  players: ClassVar[tuple[str, ...]] = ("model",)
-  rows: ClassVar[str] = ""
   counts: ClassVar[str] = "hidden tokens"
   whole_text: ClassVar[bool] = False
 
   def __init__(self, network: Network, ids: int, pad: int, eot: int, rate: float = 0.15):
     self.network, self.rate = network, rate
     self.ids, self.pad, self.eot = ids, pad, eot
-
-  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
-    return {"model": self.network.init(key, batch["tokens_BT"], batch["pos_BT"])}
-
-  def init_extra(self, batch_size: int) -> dict[str, Any]:
-    return {}
 
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict

@@ -139,10 +139,8 @@ def _attention_xla(
   causal,
 ):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
-  batch, heads, length, width = q_BHTK.shape
-  kv_heads = k_BHSK.shape[1]
-  q_BJGTK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, length, width)
-  scale = width**-0.5 if scale is None else scale
+  q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
+  scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
   mask = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None, None]
   if softcap is None and slopes_H is None:
     parts = []
@@ -152,14 +150,27 @@ def _attention_xla(
     y_BJGTK = jnp.concatenate(parts, 3)
   else:
     s = product(q_BJGTK, k_BHSK, (4,), (3,), (0, 1), (0, 1)) * scale
-    if softcap is not None:
-      s = softcap * jnp.tanh(s / softcap)
-    if slopes_H is not None:
-      gap_TS = abs(time_T[:, None] - time_S[None, :]).astype(s.dtype)
-      s -= slopes_H.reshape(kv_heads, -1)[:, :, None, None].astype(s.dtype) * gap_TS
+    s = shaped(s, time_T, time_S, softcap, slopes_H)
     p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
     y_BJGTK = product(p, v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BHTK.dtype)
   return y_BJGTK.reshape(q_BHTK.shape)
+
+
+def grouped(q_BHTK, kv_heads):
+  """Query heads by the key-value head J that they read: [B, J, G, T, K]."""
+  batch, heads, *rest = q_BHTK.shape
+  return q_BHTK.reshape(batch, kv_heads, heads // kv_heads, *rest)
+
+
+def shaped(s_BJGTS, time_T, time_S, softcap, slopes_H):
+  """Scores under a soft-cap, then ALiBi, where there are any."""
+  if softcap is not None:
+    s_BJGTS = softcap * jnp.tanh(s_BJGTS / softcap)
+  if slopes_H is not None:
+    gap_TS = abs(time_T[:, None] - time_S[None, :]).astype(s_BJGTS.dtype)
+    slopes_JG11 = slopes_H.reshape(s_BJGTS.shape[1], -1)[:, :, None, None].astype(s_BJGTS.dtype)
+    s_BJGTS -= slopes_JG11 * gap_TS
+  return s_BJGTS
 
 
 def _blocks(time_T, time_S, window, causal):

@@ -3,7 +3,7 @@
 import jax
 import jax.numpy as jnp
 
-from seqlab.ops.attention import visible
+from seqlab.ops.attention import grouped, shaped, visible
 from seqlab.ops.dense import product
 
 
@@ -27,22 +27,16 @@ def attention_step(
 
   The cache is read where it lies; to join it with the new key would copy it for every token.
   """
-  batch, heads, _, width = q_BHTK.shape
-  kv_heads = k_BHSK.shape[1]
-  q_BJGK = q_BHTK.reshape(batch, kv_heads, heads // kv_heads, width)
-  over_cache = product(q_BJGK, k_BHSK, (3,), (3,), (0, 1), (0, 1))
-  over_own = product(q_BJGK, k_BHTK, (3,), (3,), (0, 1), (0, 1))
-  s = jnp.concatenate([over_cache, over_own], 3) * (width**-0.5 if scale is None else scale)
-  if softcap is not None:
-    s = softcap * jnp.tanh(s / softcap)
-  if slopes_H is not None:
-    gap_S = (time_T - jnp.concatenate([time_S, time_T])).astype(s.dtype)
-    s -= slopes_H.reshape(kv_heads, -1)[:, :, None].astype(s.dtype) * gap_S
+  dtype, slots = q_BHTK.dtype, k_BHSK.shape[2]
+  q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
+  over_cache, over_own = (product(q_BJGTK, k, (4,), (3,), (0, 1), (0, 1)) for k in (k_BHSK, k_BHTK))
+  s = jnp.concatenate([over_cache, over_own], 4)
+  s *= q_BHTK.shape[-1] ** -0.5 if scale is None else scale
   segment_BS = jnp.concatenate([segment_BS, segment_BT], 1)
   time_S = jnp.concatenate([time_S, time_T])
-  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None]
-  p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
-  slots = k_BHSK.shape[2]
-  y = product(p[..., :slots], v_BHSK, (3,), (2,), (0, 1), (0, 1))
-  y += product(p[..., slots:], v_BHTK, (3,), (2,), (0, 1), (0, 1))
-  return y.astype(q_BHTK.dtype).reshape(q_BHTK.shape)
+  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
+  s = shaped(s, time_T, time_S, softcap, slopes_H)
+  p = jax.nn.softmax(s, -1, where=mask).astype(dtype)
+  y = product(p[..., :slots], v_BHSK, (4,), (2,), (0, 1), (0, 1))
+  y += product(p[..., slots:], v_BHTK, (4,), (2,), (0, 1), (0, 1))
+  return y.astype(dtype).reshape(q_BHTK.shape)

@@ -22,10 +22,6 @@ class Interval(NamedTuple):
   def __str__(self) -> str:
     return f"{self.value:.2f} [{self.low:.2f}, {self.high:.2f}]"
 
-  @property
-  def excludes_zero(self) -> bool:
-    return self.low > 0 or self.high < 0
-
 
 def interval(score: Score, examples: int, samples: int = 1000, seed: int = 0) -> Interval:
   """The score of `examples` examples with its interval.

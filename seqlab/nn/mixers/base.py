@@ -10,7 +10,7 @@ is here and nothing is kept; None comes back. Otherwise the state that the token
 in, and the state after these tokens comes out, so that any cut of a sequence gives what the whole
 gives (the splitting law).
 
-An encoder asks for `mixer.both_ways()`, which takes `state=None` alone.
+An encoder takes `bidirectional.both_ways(mixer)`, which has no state.
 
 Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can hold) and `dtype`
 (of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BHSK`).
@@ -34,13 +34,11 @@ class Mixer(nn.Module):
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     raise NotImplementedError
 
-  def both_ways(self) -> "Mixer":
-    """What an encoder makes of this mixer: it sees the document after a token too, and keeps no
-    state.
+  def noncausal(self) -> "Mixer | None":
+    """This mixer seeing the document after a token too, without a state; None where it has no such
+    form, and an encoder reads once in each direction.
     """
-    from seqlab.nn.mixers.bidirectional import Bidirectional
-
-    return Bidirectional(self, parent=None)
+    return None
 
   def check(self, width: int) -> None:
     """Raises a UserError where an argument is out of range or does not fit the width."""

@@ -12,6 +12,11 @@ from jax import lax
 from seqlab.nn.mixers.base import Mixer
 
 
+def both_ways(mixer: Mixer) -> Mixer:
+  """What an encoder makes of a mixer."""
+  return mixer.noncausal() or Bidirectional(mixer, parent=None)
+
+
 class Bidirectional(Mixer):
   """`mixer` on the sequence plus another of its kind on the sequence reversed, document by
   document.
