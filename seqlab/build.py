@@ -19,7 +19,7 @@ from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import make, parse_one
+from seqlab.spec import Call, make, parse_one
 from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
@@ -27,6 +27,7 @@ CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
   "objective": (OBJECTIVES, ("network", "ids", "pad", "eot")),
+  "model.name": (networks.NETWORKS, ("config", "ends")),
 }
 
 # The networks that an objective can train; another would see what it is to tell, or lack a part.
@@ -47,7 +48,7 @@ def check(config: ConfigDict) -> None:
       f"microbatches"
     )
   for key, (members, given) in CALLS.items():
-    call = parse_one(config[key], f"config.{key}")
+    call = called(config, key)
     if call.name == "per_epoch":
       given = (*given, "steps_per_epoch")
     limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
@@ -56,11 +57,19 @@ def check(config: ConfigDict) -> None:
         f"config.model.learned_positions=True with config.objective={config.objective!r}: "
         f"positions go beyond the table of config.length rows when state is carried"
       )
-  name = parse_one(config.objective, "config.objective").name
-  if config.model.name not in NETWORKS[name]:
+  name, network = called(config, "objective").name, called(config, "model.name").name
+  if network not in NETWORKS[name]:
     wanted = " or ".join(map(repr, NETWORKS[name]))
     raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
-  networks.make_layers(config)
+  networks.make_network(config, networks.Ends())
+
+
+def called(config: ConfigDict, key: str) -> Call:
+  """The call that a key holds."""
+  value = config
+  for part in key.split("."):
+    value = value[part]
+  return parse_one(value, f"config.{key}")
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
@@ -83,7 +92,7 @@ def table(config: ConfigDict) -> dict[str, Any]:
 
 def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
   """The objective on its network, for the ids and classes of a corpus."""
-  call = parse_one(config.objective, "config.objective")
+  call = called(config, "objective")
   classes = 0
   if call.name == "classification":
     classes = len(corpus.labels)
@@ -92,7 +101,7 @@ def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
         f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
         f"with label=… in config.data.source"
       )
-  network = networks.make_network(config, corpus.vocab, classes)
+  network = networks.make_network(config, networks.Ends(corpus.vocab, classes))
   made = OBJECTIVES.get(call.name)
   told = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
   asked = inspect.signature(made).parameters if made else ()
@@ -112,9 +121,10 @@ def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def rows_of(config: ConfigDict) -> str:
-  """The rows that the objective reads."""
-  call = parse_one(config.objective, "config.objective")
-  return OBJECTIVES[call.name].rows or config.data.rows
+  """The rows that the objective reads; one pair in each for a network without attention."""
+  rows = OBJECTIVES[called(config, "objective").name].rows or config.data.rows
+  alone = called(config, "model.name").kwargs.get("attention") == "none"
+  return "one_pair" if rows == "pairs" and alone else rows
 
 
 def make_loader(
@@ -125,7 +135,7 @@ def make_loader(
   batch: rows at once, 0 for the config's; with carried state always the config's, since a row is
     then a lane that starts from nothing, and their number decides the result.
   """
-  call = parse_one(config.objective, "config.objective")
+  call = called(config, "objective")
   carry = call.kwargs.get("carry", False)
   batch = config.batch if carry or not batch else batch
   return Loader(

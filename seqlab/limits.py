@@ -13,7 +13,6 @@ from seqlab.errors import UserError, nearest
 from seqlab.nn.stack import POLICIES
 
 CHOICES = {
-  "model.name": ("decoder", "encoder", "encoder_decoder"),
   "model.norm": ("rms", "layer"),
   "model.pool": ("mean", "last"),
   "model.dtype": ("float32", "bfloat16"),
@@ -96,7 +95,7 @@ def check(config: Mapping[str, Any]) -> None:
 
 def check_arguments(key: str, name: str, arguments: Mapping[str, Any]) -> None:
   """Refuses an argument out of range in the call that `config.{key}` names."""
-  for words, names in ARGUMENTS[key].items():
+  for words, names in ARGUMENTS.get(key, {}).items():
     for argument in names:
       if argument in arguments and not _within(arguments[argument], words):
         raise UserError(

@@ -5,7 +5,6 @@ import sys
 import jax
 import numpy as np
 
-from seqlab import networks
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -72,7 +71,7 @@ def run(
       f"learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
-  network = networks.make_network(config, trained.learned.vocab)
+  network = trained.objective.network
   decoding = Decoding(
     network, draw, eot=tokenizer.eot, ids=tokenizer.vocab, silent=tokenizer.silent
   )

@@ -261,7 +261,7 @@ def test_every_experiment_resolves(name, monkeypatch):
   if "path='runs/" not in config.data.tokenizer:  # that is of a run made by another stage
     plan_tokenizer(config.data.tokenizer)
   classes = 2 if config.objective.startswith("classification") else 0
-  networks.make_network(config, config.model.vocab or 300, classes)
+  networks.make_network(config, networks.Ends(config.model.vocab or 300, classes))
 
 
 @pytest.mark.parametrize("name", [n for n in experiments() if ":" not in n])

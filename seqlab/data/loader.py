@@ -16,7 +16,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.files import identify
 from seqlab.data.mixture import Mixture, divide
 from seqlab.data.packing import Packed
-from seqlab.data.pairs import Pairs
+from seqlab.data.pairs import OnePair, Pairs
 from seqlab.data.permutation import permute
 from seqlab.data.prefetch import prefetch as prefetch
 from seqlab.data.store import Tokens
@@ -46,6 +46,7 @@ ROWS: dict[str, type[Rows]] = {
   "packed": Packed,
   "examples": Examples,
   "pairs": Pairs,
+  "one_pair": OnePair,
 }
 ORDERS = ("shuffled", "lanes")
 
@@ -54,7 +55,7 @@ class Loader:
   """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
 
   rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
-    document a row and its label, "pairs" fills rows with whole pairs.
+    document a row and its label, "pairs" fills rows with whole pairs, "one_pair" has one in each.
   order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
     goes on where row r of step s ended.
   train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has
@@ -97,7 +98,9 @@ class Loader:
         f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
       )
-    if rows != "pairs" and any(store.meta.get("pairs") for store in corpus.stores):
+    if not issubclass(ROWS[rows], Pairs) and any(
+      store.meta.get("pairs") for store in corpus.stores
+    ):
       raise UserError(
         "config.data.source: it holds pairs, which only sequence_to_sequence() reads; name one text"
       )

@@ -57,6 +57,7 @@ class Objective(Protocol):
   """
 
   players: ClassVar[tuple[str, ...]]
+  network: Any
   rows: ClassVar[str]
   counts: ClassVar[str]
   whole_text: ClassVar[bool]
