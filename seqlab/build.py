@@ -12,9 +12,10 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, spec
-from seqlab.data.corpus import Corpus
+from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
-from seqlab.data.loader import ROWS, Loader
+from seqlab.data.loader import Loader
+from seqlab.data.rows import ROWS, Data
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.objectives import OBJECTIVES
@@ -35,7 +36,9 @@ NETWORKS = {
   "language_model": ("decoder",),
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
-  "classification": ("decoder", "encoder"),
+  "classification": ("decoder", "encoder", "mlp", "cnn"),
+  "autoencoding": ("autoencoder",),
+  "variational": ("vae",),
 }
 
 
@@ -61,6 +64,15 @@ def check(config: ConfigDict) -> None:
   if network not in NETWORKS[name]:
     wanted = " or ".join(map(repr, NETWORKS[name]))
     raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
+  arrays = gives_arrays(config.data.source)
+  if (network in networks.OF_ARRAYS) != arrays:
+    reads, gives = ("arrays", "text") if arrays is False else ("text", "arrays")
+    raise UserError(
+      f"config.model.name={config.model.name!r} reads {reads} and config.data.source="
+      f"{config.data.source!r} gives {gives}"
+    )
+  if arrays:
+    limits.check_unread(config, network, networks.READS[network])
   networks.make_network(config, networks.Ends())
 
 
@@ -90,27 +102,37 @@ def table(config: ConfigDict) -> dict[str, Any]:
   return limits.axes_of(config)
 
 
-def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
-  """The objective on its network, for the ids and classes of a corpus."""
+def make_objective(config: ConfigDict, learned: Learned) -> Objective:
+  """The objective on its network, for the ids, classes or arrays of the data."""
   call = called(config, "objective")
   classes = 0
   if call.name == "classification":
-    classes = len(corpus.labels)
+    classes = len(learned.labels)
     if classes < 2:
       raise UserError(
         f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
         f"with label=… in config.data.source"
       )
-  network = networks.make_network(config, networks.Ends(corpus.vocab, classes))
+  text, told = learned.text, {}
+  if text is not None:
+    told = dict(ids=text.vocab, pad=text.pad, eot=text.eot)
+  shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
+  ends = networks.Ends(text.vocab if text else 0, classes, shape)
+  network = networks.make_network(config, ends)
   made = OBJECTIVES.get(call.name)
-  told = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
   asked = inspect.signature(made).parameters if made else ()
   told = {name: value for name, value in told.items() if name in asked}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
 
 
-def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def example(config: ConfigDict, learned: Learned, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
   """A batch of the objective's rows, as shapes."""
+  if learned.shapes:
+    given = {**learned.shapes, "weight_B": ()}
+    return {
+      name: jax.ShapeDtypeStruct((rows, *shape), "int32" if name == "label_B" else "float32")
+      for name, shape in given.items()
+    }
   shapes = dict(B=(rows,), BT=(rows, config.length), BS=(rows, config.length))
 
   def shape(name: str) -> jax.ShapeDtypeStruct:
@@ -122,13 +144,15 @@ def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 def rows_of(config: ConfigDict) -> str:
   """The rows that the objective reads; one pair in each for a network without attention."""
+  if gives_arrays(config.data.source):
+    return "arrays"
   rows = OBJECTIVES[called(config, "objective").name].rows or config.data.rows
   alone = called(config, "model.name").kwargs.get("attention") == "none"
   return "one_pair" if rows == "pairs" and alone else rows
 
 
 def make_loader(
-  config: ConfigDict, corpus: Corpus, split: str = "train", train: bool = True, batch: int = 0
+  config: ConfigDict, data: Data, split: str = "train", train: bool = True, batch: int = 0
 ) -> Loader:
   """Batches of a split for this process; in evaluation every label comes once.
 
@@ -139,7 +163,7 @@ def make_loader(
   carry = call.kwargs.get("carry", False)
   batch = config.batch if carry or not batch else batch
   return Loader(
-    corpus,
+    data,
     split,
     length=config.length,
     batch=batch,

@@ -99,7 +99,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   numbers = report(trained.objective, sums, size)
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
-  if size["unknown"]:
+  if size.get("unknown"):
     rows.append(("unknown characters", f"{size['unknown']:,}"))
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
   show(title, ("metric", "value"), rows)

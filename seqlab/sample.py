@@ -56,9 +56,10 @@ def run(
   """Prints each continuation after its prompt; a single one is streamed as it is drawn."""
   _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
   trained = open_run(workdir, step)
-  config, tokenizer = trained.config, trained.learned.tokenizer
+  config = trained.config
   if not config.objective.startswith("language_model"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
+  tokenizer = trained.learned.tokenizer
   # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
   prompt = [text.encode("utf-8", "replace").decode() for text in prompt or [""]]
   _warn_of_unknown(tokenizer, prompt)

@@ -2,15 +2,19 @@
 may name.
 """
 
+from seqlab.objectives.autoencoding import Autoencoding
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
 from seqlab.objectives.masked_language_model import MaskedLanguageModel
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
+from seqlab.objectives.variational import Variational
 
 OBJECTIVES: dict[str, type[Objective]] = dict(
   language_model=LanguageModel,
   masked_language_model=MaskedLanguageModel,
   sequence_to_sequence=SequenceToSequence,
   classification=Classification,
+  autoencoding=Autoencoding,
+  variational=Variational,
 )

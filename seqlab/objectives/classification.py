@@ -1,7 +1,7 @@
-"""One class for each sequence: cross entropy in nats and accuracy.
+"""One class for each sequence or array: cross entropy in nats and accuracy.
 
-The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `label_B` and
-`weight_B` (0 for the rows that fill up the last batch of an evaluation).
+The batch holds `tokens_BT`, `pos_BT` and `weight_BT` (1 on tokens of the text), or an array; and
+`label_B` and `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
 from typing import ClassVar
@@ -9,7 +9,7 @@ from typing import ClassVar
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, array_of
 from seqlab.ops.cross_entropy import cross_entropy
 
 
@@ -26,6 +26,8 @@ class Classification(OnePlayer):
     self.network, self.label_smoothing = network, label_smoothing
 
   def inputs(self, batch: Batch) -> tuple:
+    if "tokens_BT" not in batch:
+      return (array_of(batch),)
     return *super().inputs(batch), batch["weight_BT"]
 
   def loss(

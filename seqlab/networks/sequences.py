@@ -1,4 +1,4 @@
-"""From a config to a network: the members of `config.model.name`, and a user's own mixers."""
+"""Networks of sequences: stacks of mixers, the user's own among them."""
 
 import dataclasses
 import importlib.util
@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.networks.ends import Ends
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
@@ -21,14 +22,6 @@ from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.spec import Call, make, parse, parse_one
-
-
-@dataclasses.dataclass(frozen=True)
-class Ends:
-  """What a network reads and tells: ids of a vocabulary, classes (0 for none)."""
-
-  vocab: int = 0
-  classes: int = 0
 
 
 def load_plugins(files: Iterable[str]) -> None:
@@ -123,15 +116,6 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
 
 
 ATTENTIONS = ("dot", "additive", "none")
-NETWORKS: dict[str, Callable[..., Network]] = dict(
-  decoder=decoder, encoder=encoder, encoder_decoder=encoder_decoder
-)
-
-
-def make_network(config: ConfigDict, ends: Ends) -> Network:
-  """The network that `config.model.name` calls, between the ends that the data gives it."""
-  call = parse_one(config.model.name, "config.model.name")
-  return make(call, NETWORKS, "config.model.name", config=config, ends=ends)
 
 
 def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
