@@ -39,6 +39,7 @@ NETWORKS = {
   "classification": ("decoder", "encoder", "mlp", "cnn"),
   "autoencoding": ("autoencoder",),
   "variational": ("vae",),
+  "adversarial": ("gan",),
 }
 
 
@@ -105,7 +106,7 @@ def table(config: ConfigDict) -> dict[str, Any]:
 def make_objective(config: ConfigDict, learned: Learned) -> Objective:
   """The objective on its network, for the ids, classes or arrays of the data."""
   call = called(config, "objective")
-  classes = 0
+  classes = len(learned.labels) if learned.shapes else 0
   if call.name == "classification":
     classes = len(learned.labels)
     if classes < 2:

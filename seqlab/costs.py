@@ -14,6 +14,7 @@ from ml_collections import ConfigDict
 
 from seqlab import build, flops, networks
 from seqlab.leaves import by_path
+from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.ops.backend import reference_forms
@@ -54,6 +55,7 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   Training is counted as three forward passes, a backward pass having two products for each.
   """
   network = networks.make_network(config, networks.Ends(vocab))
+  assert isinstance(network, Network)
   ids_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
   # A source as long as the target, where the network reads one.
   reads = build.called(config, "model.name").name == "encoder_decoder"

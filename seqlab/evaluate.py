@@ -14,6 +14,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from seqlab import axes, build
+from seqlab.data.arrays import Arrays
 from seqlab.data.loader import Loader, prefetch
 from seqlab.data.windows import Batch
 from seqlab.errors import UserError
@@ -74,10 +75,11 @@ def report(
   return numbers
 
 
-def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
+def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: str) -> None:
   """Prints a table of the metrics and writes them to the run's folder: evaluate_SPLIT.json, or
   evaluate_data.json where they are of `data`, the whole of another source.
   """
+  from seqlab import generated
   from seqlab.table import show
   from seqlab.trained import open_run, other_data, own_data
 
@@ -97,6 +99,10 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(part)
   numbers = report(trained.objective, sums, size)
+  if isinstance(corpus, Arrays) and generated.makes_arrays(trained):
+    numbers |= generated.compare(trained, corpus, part, classifier)
+  elif classifier:
+    raise UserError(f"--classifier={classifier}: this run makes no images for it to judge")
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
   if size.get("unknown"):

@@ -185,8 +185,9 @@ class NotApplicable(Exception):
 
 
 def losses(objective: Objective, batch: Batch, mesh: Any, steps: int) -> list[float]:
-  """Losses of the first steps on a mesh, of a batch of 8 rows."""
-  optimizers = {"model": make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)}
+  """Losses of the first steps on a mesh, of a batch of 8 rows, player after player."""
+  optimizer = make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)
+  optimizers = dict.fromkeys(objective.players, optimizer)
   with axes.use_mesh(mesh):
 
     def fresh() -> dict:
@@ -197,8 +198,8 @@ def losses(objective: Objective, batch: Batch, mesh: Any, steps: int) -> list[fl
     found = []
     for _ in range(steps):
       state, metrics = step(state, axes.put_batch(batch, mesh))
-      total, weight = metrics["loss"]
-      found.append(float(total) / float(weight))
+      told = (metrics[name] for name in sorted(metrics) if name.endswith("loss"))
+      found += [float(total) / float(weight) for total, weight in told]
   return found
 
 

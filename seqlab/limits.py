@@ -61,8 +61,8 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     SHARE: ("decay_rate",),
   },
   "objective": {
-    NONNEGATIVE: (
-      "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise",
+    POSITIVE: ("critic", "packing"), NONNEGATIVE: (
+      "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
     BELOW_1: ("label_smoothing",), OPEN: ("rate",),
   },

@@ -14,7 +14,8 @@ _LEAST = 560  # pixels of the wider side of a grid, about
 
 def write(folder: pathlib.Path, step: int, pictures: Mapping[str, Any]) -> dict[str, bytes]:
   """Writes each picture as a PNG and returns the PNGs by name. A picture is a grid of images
-  [rows, columns, Y, X, D] with values from 0 to 1, or points (x [N, 2], classes [N] or None).
+  [rows, columns, Y, X, D] with values from 0 to 1, points (x [N, 2], classes [N] or None), or
+  groups of points {name: x}.
 
   Raises:
     UserError: a file cannot be written.
@@ -23,6 +24,8 @@ def write(folder: pathlib.Path, step: int, pictures: Mapping[str, Any]) -> dict[
   for name, picture in pictures.items():
     if isinstance(picture, tuple):
       drawn[name] = scatter(*picture)
+    elif isinstance(picture, dict):
+      drawn[name] = groups(picture)
     elif np.ndim(picture) == 5:
       drawn[name] = grid(np.asarray(picture))
   for name, png in drawn.items():
@@ -53,22 +56,26 @@ def grid(images_RCYXD: np.ndarray) -> bytes:
 
 def scatter(x_N2: Any, label_N: Any = None) -> bytes:
   """Points of the plane, a colour for each class, as a PNG."""
+  x_N2 = np.asarray(x_N2)
+  if label_N is None:
+    return groups({"": x_N2})
+  label_N = np.asarray(label_N)
+  return groups({str(label): x_N2[label_N == label] for label in np.unique(label_N)})
+
+
+def groups(points: Mapping[str, Any]) -> bytes:
+  """Groups of points of the plane, a colour for each, as a PNG."""
   from matplotlib.backends.backend_agg import FigureCanvasAgg
   from matplotlib.figure import Figure
 
-  x_N2 = np.asarray(x_N2)
   figure = Figure(figsize=(5.6, 5.6), layout="constrained")
   FigureCanvasAgg(figure)
   plot = figure.add_subplot()
-  if label_N is None:
-    plot.scatter(x_N2[:, 0], x_N2[:, 1], s=6)
-  else:
-    found = np.unique(np.asarray(label_N))
-    for label in found:
-      here = x_N2[np.asarray(label_N) == label]
-      plot.scatter(here[:, 0], here[:, 1], s=6, color=f"C{label % 10}", label=str(label))
-    if len(found) <= 10:
-      plot.legend(markerscale=3, fontsize="small")
+  for number, (name, x_N2) in enumerate(points.items()):
+    x_N2 = np.asarray(x_N2)
+    plot.scatter(x_N2[:, 0], x_N2[:, 1], s=6, color=f"C{number % 10}", label=name)
+  if 1 < len(points) <= 10:
+    plot.legend(markerscale=3, fontsize="small")
   plot.set_aspect("equal", "datalim")
   out = io.BytesIO()
   figure.savefig(out, format="png", dpi=100)

@@ -60,8 +60,9 @@ class Progress:
 def line(step: int, steps: int, numbers: Mapping[str, float], valid: Mapping[str, float]) -> str:
   """Returns `step 200/2000  loss 2.1034  valid 2.2011  12.3k tokens/s  ...`."""
   parts = [f"step {step}/{steps}"]
-  if "loss" in numbers:
-    parts.append(f"loss {numbers['loss']:.4f}")
+  for name, value in numbers.items():  # one loss, or that of each player
+    if name.endswith("loss"):
+      parts.append(f"{name} {value:.4f}")
   if "loss" in valid:
     parts.append(f"valid {valid['loss']:.4f}")
   for work in ("tokens", "examples"):

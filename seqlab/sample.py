@@ -1,10 +1,13 @@
-"""`seqlab sample`: write on from prompts with a run's model, streaming to the terminal."""
+"""`seqlab sample`: write on from prompts with a run's model, streaming to the terminal; or draw
+examples from a generator.
+"""
 
 import sys
 
 import jax
 import numpy as np
 
+from seqlab import generated
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -53,10 +56,15 @@ def run(
   seed: int,
   step: str,
 ) -> None:
-  """Prints each continuation after its prompt; a single one is streamed as it is drawn."""
-  _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
+  """Prints each continuation after its prompt; a single one is streamed as it is drawn. A run that
+  makes arrays keeps `samples` of them in its folder.
+  """
   trained = open_run(workdir, step)
   config = trained.config
+  if generated.makes_arrays(trained):
+    return generated.sample(trained, samples or 100, seed)
+  samples = samples or 1
+  _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
   if not config.objective.startswith("language_model"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
   tokenizer = trained.learned.tokenizer

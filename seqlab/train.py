@@ -109,7 +109,7 @@ def run(config: ConfigDict, workdir: str) -> int:
           writer.write_images(step, write_pictures(folder, step, pictures))
         if due(config.checkpoint.every) or valid or stop:
           log.flush()
-          checkpoints.save(step, state, valid, metadata)
+          checkpoints.save(step, state, valid if objective.ranked else None, metadata)
         if stop:
           break
       log.flush()

@@ -56,11 +56,13 @@ ROOMS = {
   "prepare": "errors data",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
-  "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
+  "generated": "errors data scores pictures trained",
+  "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
+  "table",
   "validation": "axes data objectives step build evaluate",
   "generate": "errors prepare beam scores table trained",
-  "sample": "errors axes data config decode trained",
-  "costs": "errors spec leaves flops ops data nn networks build prepare table",
+  "sample": "errors axes data config decode generated trained",
+  "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
   "config build log progress signals pictures prepare folder trained validation",

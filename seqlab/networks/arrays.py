@@ -6,10 +6,12 @@ from typing import Any
 from ml_collections import ConfigDict
 
 from seqlab.errors import UserError, nearest
+from seqlab.models import image_classifiers
 from seqlab.models.autoencoder import Autoencoder, Vae
-from seqlab.models.image_classifiers import Cnn, Mlp
+from seqlab.models.gan import Discriminator, Generator, Pair
 from seqlab.models.network import Network
 from seqlab.networks.ends import Ends
+from seqlab.nn.images import Mirror, Trunk
 from seqlab.nn.layers import ACTIVATIONS
 
 
@@ -19,7 +21,8 @@ def mlp(
   """Dense layers over the flattened array, then the classes."""
   check("mlp", activation, hidden)
   model = config.model
-  return Network(Mlp(ends.classes, hidden, activation, model.dropout, model.dtype))
+  options = dict(dropout=model.dropout, dtype=model.dtype)
+  return Network(image_classifiers.mlp(ends.classes, hidden, activation, **options))
 
 
 def cnn(
@@ -33,7 +36,8 @@ def cnn(
   check("cnn", activation, channels, hidden)
   check_image("cnn", ends, channels)
   model = config.model
-  return Network(Cnn(ends.classes, channels, hidden, activation, model.dropout, model.dtype))
+  options = dict(dropout=model.dropout, dtype=model.dtype)
+  return Network(image_classifiers.cnn(ends.classes, channels, hidden, activation, **options))
 
 
 def autoencoder(
@@ -66,12 +70,44 @@ def vae(
   return Network(Vae(ends.shape, **of, dtype=config.model.dtype))
 
 
+def gan(
+  config: ConfigDict,
+  ends: Ends,
+  latent: int = 64,
+  hidden: tuple[int, ...] = (),
+  channels: tuple[int, ...] = (),
+  activation: str = "relu",
+  normalise: bool = True,
+  critic_hidden: tuple[int, ...] = (),
+  critic_activation: str = "leaky_relu",
+  pieces: int = 1,
+  conditional: bool = False,
+) -> Pair:
+  """A generator of `hidden` and `channels`, batch-normalised or not; a discriminator with the same
+  channels and `critic_hidden`, of maxout units where `pieces` is above 1.
+  """
+  check("gan", activation, channels, hidden, critic_hidden, (latent, pieces))
+  check("gan", critic_activation)
+  check_image("gan", ends, channels)
+  if conditional and ends.shape and not ends.classes:
+    raise UserError("config.model.name: gan(conditional=True) needs labels in config.data.source")
+  mirror = Mirror(ends.shape, channels, hidden, activation, normalise)
+  trunk = Trunk(channels, critic_hidden, critic_activation, pieces)
+  dtype = config.model.dtype
+  networks = Network(Generator(mirror, dtype)), Network(Discriminator(trunk, dtype))
+  return Pair(*networks, latent, ends.classes if conditional else 0)
+
+
 # The networks, and the keys of `config.model` that each reads beside its own arguments.
-OF_ARRAYS: dict[str, Callable[..., Network]] = dict(
-  mlp=mlp, cnn=cnn, autoencoder=autoencoder, vae=vae
+OF_ARRAYS: dict[str, Callable[..., Network | Pair]] = dict(
+  mlp=mlp, cnn=cnn, autoencoder=autoencoder, vae=vae, gan=gan
 )
 READS = dict(
-  mlp=("dropout", "dtype"), cnn=("dropout", "dtype"), autoencoder=("dtype",), vae=("dtype",)
+  mlp=("dropout", "dtype"),
+  cnn=("dropout", "dtype"),
+  autoencoder=("dtype",),
+  vae=("dtype",),
+  gan=("dtype",),
 )
 
 

@@ -19,7 +19,12 @@ from seqlab.ops.dense import dense
 from seqlab.ops.norm import layer_norm, rms_norm
 
 ACTIVATIONS: dict[str, Callable] = dict(
-  gelu=gelu, relu=jax.nn.relu, silu=jax.nn.silu, tanh=jnp.tanh, relu2=lambda x: jax.nn.relu(x) ** 2
+  gelu=gelu,
+  relu=jax.nn.relu,
+  silu=jax.nn.silu,
+  tanh=jnp.tanh,
+  relu2=lambda x: jax.nn.relu(x) ** 2,
+  leaky_relu=lambda x: jax.nn.leaky_relu(x, 0.2),
 )
 
 

@@ -2,6 +2,7 @@
 may name.
 """
 
+from seqlab.objectives.adversarial import Adversarial
 from seqlab.objectives.autoencoding import Autoencoding
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
@@ -17,4 +18,5 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   classification=Classification,
   autoencoding=Autoencoding,
   variational=Variational,
+  adversarial=Adversarial,
 )

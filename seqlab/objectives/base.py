@@ -19,8 +19,9 @@ class Points(NamedTuple):
   label_N: Any = None
 
 
-# By name: images [rows, columns, Y, X, D] of values from 0 to 1 in a grid, or points.
-Pictures = dict[str, jax.Array | Points]
+# By name: images [rows, columns, Y, X, D] of values from 0 to 1 in a grid; points; or groups of
+# points [N, 2] by name.
+Pictures = dict[str, jax.Array | Points | dict[str, jax.Array]]
 
 
 def array_of(batch: Batch) -> jax.Array:
@@ -43,12 +44,13 @@ class Network(Protocol):
 
 
 class OnePlayer:
-  """What objectives of the one player "model" have in common."""
+  """What most objectives have in common: one player, "model", that reads tokens."""
 
-  players: ClassVar[tuple[str, ...]] = ("model",)
+  players: tuple[str, ...] = ("model",)
   rows: ClassVar[str] = ""
   pictured: ClassVar[int] = 0
-  network: Network
+  ranked: ClassVar[bool] = True
+  network: Any
 
   def inputs(self, batch: Batch) -> tuple:
     """What the network reads of a batch."""
@@ -77,15 +79,17 @@ class Objective(Protocol):
 
   rows: the rows that it reads, or "" for those of `config.data.rows`. counts: what the weight of
   its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
-  pictured: examples that its pictures show; 0 where it has none.
+  pictured: examples that its pictures show; 0 where it has none. ranked: a lower loss on the
+  validation set is a better model.
   """
 
-  players: ClassVar[tuple[str, ...]]
+  players: tuple[str, ...]
   network: Any
   rows: ClassVar[str]
   counts: ClassVar[str]
   whole_text: ClassVar[bool]
   pictured: ClassVar[int]
+  ranked: ClassVar[bool]
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
     """Fresh parameters, {player: tree}."""

@@ -78,6 +78,11 @@ class Variational(OnePlayer):
       metrics["importance_bound"] = (jnp.sum(bound_B * weight_B), weight)
     return mean(told_B) + beta * kl, metrics, extra
 
+  def draw(self, params: dict, key: jax.Array, count: int) -> jax.Array:
+    """`count` arrays of latent numbers drawn from the prior: the means of their pixels."""
+    z_NZ = jax.random.normal(key, (count, self.network.module.latent))
+    return jax.nn.sigmoid(self.network(params["model"], z_NZ, method="decode"))
+
   def warning(self, numbers: dict[str, float]) -> str:
     if numbers["kl"] > 0.1:
       return ""
@@ -95,9 +100,9 @@ class Variational(OnePlayer):
     def shown(z_NZ: jax.Array) -> jax.Array:
       return jax.nn.sigmoid(self.network(params, z_NZ, method="decode"))
 
+    samples = self.draw({"model": params}, key, 100)
     mean_BZ, _ = self.network(params, x_BYXD, method="encode")
     latent = mean_BZ.shape[1]
-    samples = shown(jax.random.normal(key, (100, latent)))
     spread_Z = jnp.var(mean_BZ, 0)
     first = jnp.argsort(-spread_Z)[: min(latent, 10)]
     steps = jnp.linspace(-3, 3, 10)

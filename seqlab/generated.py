@@ -1,0 +1,83 @@
+"""Examples made by a trained generator (a GAN, a VAE): drawn, kept, and set against real ones."""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from seqlab import pictures
+from seqlab.data.arrays import Arrays
+from seqlab.errors import UserError
+from seqlab.scores import generated as scores
+from seqlab.trained import Trained, open_run
+
+_AT_ONCE = 500
+
+
+def makes_arrays(run: Trained) -> bool:
+  """Whether the run's objective draws examples."""
+  return hasattr(run.objective, "draw")
+
+
+def draw(run: Trained, count: int, seed: int) -> np.ndarray:
+  """`count` examples, [count, *shape]; of each 500 the first batch decides the same."""
+  objective: Any = run.objective
+  one = jax.jit(objective.draw, static_argnums=2)
+  params = jax.device_put(run.params, jax.devices()[0])
+  keys = jax.random.split(jax.random.key(seed), -(-count // _AT_ONCE))
+  return np.concatenate([jax.device_get(one(params, key, _AT_ONCE)) for key in keys])[:count]
+
+
+def sample(run: Trained, count: int, seed: int) -> None:
+  """Writes samples.npz into the run's folder, and samples.png of the first hundred."""
+  made = draw(run, count, seed)
+  path = run.folder / "samples.npz"
+  try:
+    np.savez_compressed(path, images=made)
+    if made.ndim == 4:
+      side = max(1, int(min(len(made), 100) ** 0.5))
+      shown = made[: side * side].reshape(side, side, *made.shape[1:])
+      (run.folder / "samples.png").write_bytes(pictures.grid(shown))
+    elif made.ndim == 2:
+      (run.folder / "samples.png").write_bytes(pictures.scatter(made[:, :2]))
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+  print(f"{len(made):,} samples of {list(made.shape[1:])}: {path}, samples.png")
+
+
+def compare(
+  run: Trained, data: Arrays, split: str, classifier: str, seed: int = 0
+) -> dict[str, float]:
+  """Scores of what the run makes: modes of points whose labels say them; of images under the
+  classifier of another run, where one is named.
+
+  Raises:
+    UserError: the classifier is none of such arrays.
+  """
+  columns = data.splits[split]
+  if "x_BD" in columns:
+    if "label_B" not in columns:
+      return {}
+    made = draw(run, 2500, seed)
+    return scores.modes(made, columns["x_BD"], columns["label_B"])
+  if not classifier:
+    return {}
+  judge = open_run(classifier)
+  if judge.learned.shapes.get("image_BYXD") != run.learned.shapes["image_BYXD"]:
+    raise UserError(
+      f"--classifier={classifier}: it reads {dict(judge.learned.shapes)}, and this run makes "
+      f"{dict(run.learned.shapes)}"
+    )
+  if not judge.config.objective.startswith("classification"):
+    raise UserError(f"--classifier={classifier}: config.objective={judge.config.objective!r}")
+  real, made = columns["image_BYXD"][:10_000], draw(run, 10_000, seed)
+  real = real / np.float32(255) if real.dtype == np.uint8 else real
+  network, params = judge.objective.network, judge.params["model"]
+  features = jax.jit(lambda x: network(params, x, method="features"))
+  logits = jax.jit(lambda x: network(params, x))
+
+  def all_of(told: jax.stages.Wrapped, x: np.ndarray) -> np.ndarray:
+    return np.concatenate([np.asarray(told(x[i : i + 500])) for i in range(0, len(x), 500)])
+
+  distance = scores.frechet(*(all_of(features, x).astype(float) for x in (real, made)))
+  return {"frechet_distance": distance} | scores.coverage(all_of(logits, made).astype(float))

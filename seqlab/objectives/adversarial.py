@@ -1,0 +1,178 @@
+"""A game of two (arXiv:1406.2661): the discriminator scores arrays, the generator makes arrays out
+of noise that are to score like real ones.
+
+The batch holds one array, `weight_B`, and `label_B` where the generator is told a class.
+"""
+
+from collections.abc import Callable
+from typing import Any, ClassVar, Protocol
+
+import jax
+import jax.numpy as jnp
+
+from seqlab.errors import UserError, nearest
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of
+
+softplus, relu = jax.nn.softplus, jax.nn.relu
+# Of the scores of real (r) and made (f) arrays: what the discriminator minimises, and what the
+# generator does.
+LOSSES: dict[str, tuple[Callable, Callable]] = {
+  "non_saturating": (lambda r, f: softplus(-r) + softplus(f), lambda f: softplus(-f)),
+  "minimax": (lambda r, f: softplus(-r) + softplus(f), lambda f: -softplus(f)),
+  # arXiv:1611.04076, equation 9
+  "least_squares": (lambda r, f: 0.5 * ((r - 1) ** 2 + f**2), lambda f: 0.5 * (f - 1) ** 2),
+  # arXiv:1701.07875; it wants penalty=…
+  "wasserstein": (lambda r, f: f - r, lambda f: -f),
+  # arXiv:1705.02894, section 4.1
+  "hinge": (lambda r, f: relu(1 - r) + relu(1 + f), lambda f: -f),
+}
+
+
+class Players(Protocol):
+  """What it is played with: as `seqlab.models.gan.Pair`."""
+
+  @property
+  def generator(self) -> Network: ...
+  @property
+  def discriminator(self) -> Network: ...
+  @property
+  def latent(self) -> int: ...
+  @property
+  def classes(self) -> int: ...
+
+
+class Adversarial(OnePlayer):
+  """loss: one of `LOSSES`. critic: turns of the discriminator for each of the generator. packing:
+  arrays that the discriminator judges together (PacGAN, arXiv:1712.04086). penalty: weight of
+  (|gradient of the score| - 1)^2 between real and made arrays (arXiv:1704.00028, equation 3).
+  """
+
+  counts: ClassVar[str] = "examples"
+  whole_text: ClassVar[bool] = False
+  pictured: ClassVar[int] = 1000
+  ranked: ClassVar[bool] = False
+
+  def __init__(
+    self,
+    network: Players,
+    loss: str = "non_saturating",
+    critic: int = 1,
+    packing: int = 1,
+    penalty: float = 0.0,
+  ):
+    if loss not in LOSSES:
+      raise UserError(
+        f"config.objective: loss={loss!r} of adversarial(){nearest(loss, LOSSES)}: choose from "
+        f"{', '.join(LOSSES)}"
+      )
+    if packing > 1 and network.classes:
+      raise UserError(
+        f"config.objective: packing={packing} of adversarial() judges arrays of several classes "
+        f"together; it does not go with gan(conditional=True)"
+      )
+    self.network, self.kind, self.packing, self.penalty = network, loss, packing, penalty
+    self.players = ("discriminator",) * critic + ("generator",)
+
+  def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
+    pair, keys = self.network, jax.random.split(key)
+    x_BYXD = jnp.concatenate([array_of(batch)] * self.packing)  # one pack at least
+    label_BC = self._classes(jnp.zeros(len(x_BYXD), jnp.int32))
+    noise_BZ = jnp.zeros((len(x_BYXD), pair.latent))
+    return {
+      "discriminator": pair.discriminator.init(keys[0], self._packed(x_BYXD), label_BC),
+      "generator": pair.generator.init(keys[1], noise_BZ, label_BC),
+    }
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    x_BYXD, weight_B = array_of(batch), batch["weight_B"]
+    if len(x_BYXD) < self.packing:
+      raise UserError(
+        f"config.batch: {len(x_BYXD)} rows at once make no pack of packing={self.packing}"
+      )
+    draw, mix = jax.random.split(jax.random.key(0) if key is None else key)
+    label_BC = self._classes(batch.get("label_B"))
+    made_BYXD = self._made(params, draw, len(x_BYXD), label_BC)
+    real_P, fake_P = (self._score(params, self._packed(x), label_BC) for x in (x_BYXD, made_BYXD))
+    weight_P = weight_B[: len(real_P) * self.packing].reshape(-1, self.packing).min(1)
+    weight = jnp.sum(weight_P)
+
+    def told(x_P: jax.Array) -> tuple[jax.Array, jax.Array]:
+      return jnp.sum(x_P * weight_P), weight
+
+    judge, fool = LOSSES[self.kind]
+    right_P = 0.5 * ((real_P > 0).astype(jnp.float32) + (fake_P < 0))
+    metrics = {"loss": told(judge(real_P, fake_P)), "accuracy": told(right_P)}
+    if key is None:  # an evaluation tells of both
+      metrics = {f"discriminator_{name}": metric for name, metric in metrics.items()}
+    if player == "generator":
+      metrics = {"loss": told(fool(fake_P)), **(metrics if key is None else {})}
+    scalar = metrics["loss"][0] / jnp.maximum(weight, 1.0)
+    if self.penalty and player == "discriminator" and key is not None:
+      slope = self._slope(params, x_BYXD, made_BYXD, label_BC, mix)
+      metrics["slope"] = told(slope)
+      scalar += self.penalty * jnp.mean((slope - 1) ** 2)
+    return scalar, metrics, extra
+
+  def draw(
+    self, params: dict, key: jax.Array, count: int, label_N: jax.Array | None = None
+  ) -> jax.Array:
+    """`count` arrays of the generator; where it is told classes, in turn if not of `label_N`."""
+    if self.network.classes and label_N is None:
+      label_N = jnp.arange(count) % self.network.classes
+    return self._made(params, key, count, self._classes(label_N))
+
+  def warning(self, numbers: dict[str, float]) -> str:
+    accuracy = numbers["discriminator_accuracy"]
+    if accuracy < 0.995:
+      return ""
+    return (
+      f"the discriminator tells {accuracy:.1%} of real and made examples apart, and little is left "
+      f"for the generator to learn from; a lower rate for it (config.rates), critic=1 or another "
+      f"loss may help"
+    )
+
+  def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
+    """Samples of the same noise at every step: as images, or as points over the real ones."""
+    x_BYXD = array_of(batch)
+    if x_BYXD.ndim == 2:
+      made_ND = self.draw(params, key, 1000)
+      return {"samples": {"real": x_BYXD[:, :2], "made": made_ND[:, :2]}}
+    made = self.draw(params, key, 100)
+    return {"samples": made.reshape(10, 10, *made.shape[1:])}
+
+  def _classes(self, label_B: jax.Array | None) -> jax.Array | None:
+    """One-hot, where the generator is told the class."""
+    return jax.nn.one_hot(label_B, self.network.classes) if self.network.classes else None
+
+  def _made(
+    self, params: dict, key: jax.Array, count: int, label_BC: jax.Array | None
+  ) -> jax.Array:
+    noise_BZ = jax.random.normal(key, (count, self.network.latent))
+    return self.network.generator(params["generator"], noise_BZ, label_BC)
+
+  def _score(self, params: dict, x_BYXD: jax.Array, label_BC: jax.Array | None) -> jax.Array:
+    return self.network.discriminator(params["discriminator"], x_BYXD, label_BC)
+
+  def _packed(self, x_BYXD: jax.Array) -> jax.Array:
+    """Neighbouring rows side by side along the last axis; what fills no pack is left out."""
+    packs = len(x_BYXD) // self.packing
+    x = x_BYXD[: packs * self.packing].reshape(packs, self.packing, *x_BYXD.shape[1:])
+    x = jnp.moveaxis(x, 1, -2)
+    return x.reshape(*x.shape[:-2], -1)
+
+  def _slope(
+    self,
+    params: dict,
+    x_BYXD: jax.Array,
+    made_BYXD: jax.Array,
+    label_BC: jax.Array | None,
+    key: jax.Array,
+  ) -> jax.Array:
+    """The length of the score's gradient at a point between each real and made pack."""
+    real, made = self._packed(x_BYXD), self._packed(made_BYXD)
+    share = jax.random.uniform(key, (len(real), *(1,) * (real.ndim - 1)))
+    between = share * real + (1 - share) * made
+    slope = jax.grad(lambda x: jnp.sum(self._score(params, x, label_BC)))(between)
+    return jnp.sqrt(jnp.sum(slope.reshape(len(slope), -1) ** 2, 1) + 1e-12)
