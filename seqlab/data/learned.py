@@ -1,8 +1,9 @@
 """What a run keeps of its data in its own folder: its model is of use where the data is not.
 
 tokenizer/    what `load_tokenizer` reads
-data.json     vocab, eot, pad; labels, the names of the classes in the order of their numbers;
-              fingerprint of the corpus; sources, each with its sha256
+data.json     vocab, eot, pad; labels, the names of the classes or tags in the order of their
+              numbers; between, what stands between words with tags; fingerprint of the corpus;
+              sources, each with its sha256
 """
 
 import dataclasses
@@ -24,6 +25,7 @@ class Learned:
   tokenizer: Tokenizer
   labels: list[str]
   fingerprint: str
+  between: str | None = None
 
   @property
   def vocab(self) -> int:
@@ -31,7 +33,7 @@ class Learned:
 
 
 def learned_from(corpus: Corpus) -> Learned:
-  return Learned(corpus.tokenizer, corpus.labels, corpus.fingerprint)
+  return Learned(corpus.tokenizer, corpus.labels, corpus.fingerprint, corpus.between)
 
 
 def save_learned(corpus: Corpus, folder: pathlib.Path) -> None:
@@ -42,6 +44,7 @@ def save_learned(corpus: Corpus, folder: pathlib.Path) -> None:
     eot=corpus.eot,
     pad=corpus.pad,
     labels=corpus.labels,
+    between=corpus.between,
     fingerprint=corpus.fingerprint,
     sources=[
       dict(source=store.meta["source"], sha256=store.meta["source_sha256"])
@@ -64,6 +67,7 @@ def load_learned(folder: pathlib.Path) -> Learned | None:
     return None
   try:
     said = json.loads(path.read_text(encoding="utf-8"))
-    return Learned(load_tokenizer(folder / TOKENIZER), said["labels"], said["fingerprint"])
+    tokenizer = load_tokenizer(folder / TOKENIZER)
+    return Learned(tokenizer, said["labels"], said["fingerprint"], said.get("between"))
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise UserError(f"{path}: unreadable ({error}); `seqlab train` writes it again") from None

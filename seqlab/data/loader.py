@@ -20,6 +20,7 @@ from seqlab.data.pairs import Pairs
 from seqlab.data.permutation import permute
 from seqlab.data.prefetch import prefetch as prefetch
 from seqlab.data.store import Tokens
+from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
 from seqlab.errors import UserError, nearest
 
@@ -46,6 +47,7 @@ ROWS: dict[str, type[Rows]] = {
   "packed": Packed,
   "examples": Examples,
   "pairs": Pairs,
+  "tagged": Tagged,
 }
 ORDERS = ("shuffled", "lanes")
 
@@ -54,7 +56,8 @@ class Loader:
   """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
 
   rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
-    document a row and its label, "pairs" fills rows with whole pairs.
+    document a row and its label, "pairs" fills rows with whole pairs, "tagged" gives each document
+    a row and the tags of its words.
   order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
     goes on where row r of step s ended.
   train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has

@@ -65,8 +65,8 @@ def viterbi(emission_BTC, transition_CC, start_C, end_C, told_BT):
     moves_BCC = best_BC[:, :, None] + transition_CC
     new_BC = jnp.where(first_B[:, None], start_C, moves_BCC.max(1)) + emission_BC
     from_BC = moves_BCC.argmax(1).astype(jnp.int32)
-    # Where no move was made, the tag before is the tag itself.
-    from_BC = jnp.where((told_B & ~first_B)[:, None], from_BC, stay_C)
+    # A token that is passed over keeps the tag before it.
+    from_BC = jnp.where(told_B[:, None], from_BC, stay_C)
     return jnp.where(told_B[:, None], new_BC, best_BC), from_BC
 
   def backward(tag_B, from_BC):
