@@ -35,6 +35,13 @@ NETWORKS = {
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
   "classification": ("decoder", "encoder"),
+  "tagging": ("decoder", "encoder"),
+}
+
+# What the heads of objectives are over, and what gives it.
+HEADS = {
+  "classification": ("classes", "name the column with label=… in config.data.source"),
+  "tagging": ("tags", "use conll(path=…) or entities() as config.data.source"),
 }
 
 
@@ -84,15 +91,17 @@ def table(config: ConfigDict) -> dict[str, Any]:
 def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
   """The objective on its network, for the ids and classes of a corpus."""
   call = parse_one(config.objective, "config.objective")
-  classes = 0
-  if call.name == "classification":
-    classes = len(corpus.labels)
-    if classes < 2:
-      raise UserError(
-        f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
-        f"with label=… in config.data.source"
-      )
-  network = networks.make_network(config, corpus.vocab, classes)
+  head: dict[str, Any] = {}
+  if call.name in HEADS:
+    tagged, count = corpus.between is not None, len(corpus.labels)
+    name, advice = HEADS[call.name]
+    if count < 2 or tagged != (name == "tags"):
+      has = f"tags of words, no {name}" if tagged and name != "tags" else f"{count} {name}"
+      raise UserError(f"config.objective={config.objective!r}: the source has {has}; {advice}")
+    head = {name: count}
+  if call.name == "tagging":
+    head["crf"] = call.kwargs.get("crf", True)
+  network = networks.make_network(config, corpus.vocab, **head)
   made = OBJECTIVES.get(call.name)
   told = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
   asked = inspect.signature(made).parameters if made else ()

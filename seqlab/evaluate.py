@@ -65,7 +65,7 @@ def report(
   the `size` of the whole set, also bits per byte and character.
   """
   numbers = means(sums)
-  if objective.counts != "examples":
+  if objective.counts.endswith("tokens"):
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
     if size and objective.whole_text:
       bits = sums["loss"][0] / math.log(2)

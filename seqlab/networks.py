@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.models.tagger import Tagger
 from seqlab.nn.cross_attention import CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
@@ -87,8 +88,12 @@ def writing(config: ConfigDict, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
   )
 
 
-def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
-  """The network for `vocab` token ids, with a head over `classes` where there are any."""
+def make_network(
+  config: ConfigDict, vocab: int, classes: int = 0, tags: int = 0, crf: bool = False
+) -> Network:
+  """The network for `vocab` token ids, with a head over `classes` of texts or `tags` of words where
+  there are any; `crf` gives the tags a chain.
+  """
   model = config.model
   if model.vocab and model.vocab < vocab:
     raise UserError(
@@ -112,4 +117,6 @@ def make_network(config: ConfigDict, vocab: int, classes: int = 0) -> Network:
     own = writing(config, layers)
     return Network(EncoderDecoder(layers=own, encoder_layers=reading(layers), **common))
   body = Decoder(layers=reading(layers) if model.name == "encoder" else layers, **common)
+  if tags:
+    return Network(Tagger(body, tags, crf))
   return Network(Classifier(body, classes, model.pool) if classes else body)

@@ -51,12 +51,16 @@ ROOMS = {
   "progress": "",
   "signals": "",
   "table": "",
+  "results": "errors scores",
+  "pictures": "",
   "log": "metrics progress",
   "prepare": "errors data",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
-  "generate": "errors networks prepare beam scores table trained",
+  "generate": "errors networks prepare beam scores results table trained",
+  "predictors": "errors axes data objectives build scores trained evaluate",
+  "predict": "errors data prepare results pictures table trained predictors",
   "sample": "errors axes data config networks decode trained",
   "costs": "errors spec leaves flops ops data nn networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
@@ -74,11 +78,17 @@ OUTSIDE = {
   "datasets": "data",
   "tokenizers": "data",
   "tensorboardX": "metrics",
+  "matplotlib": "pictures",
   "torch": "",
 }
 # Help and preparing data never wait for jax.
 WITHOUT_JAX = "errors spec metrics data config card progress prepare cli"
-LAZY = ("datasets", "tokenizers", "tensorboardX")  # imported inside the function that needs them
+LAZY = (
+  "datasets",
+  "tokenizers",
+  "tensorboardX",
+  "matplotlib",
+)  # imported inside the function that needs them
 
 LINES = 260
 

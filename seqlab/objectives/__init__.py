@@ -7,10 +7,12 @@ from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
 from seqlab.objectives.masked_language_model import MaskedLanguageModel
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
+from seqlab.objectives.tagging import Tagging
 
 OBJECTIVES: dict[str, type[Objective]] = dict(
   language_model=LanguageModel,
   masked_language_model=MaskedLanguageModel,
   sequence_to_sequence=SequenceToSequence,
   classification=Classification,
+  tagging=Tagging,
 )

@@ -28,6 +28,10 @@ class Classification(OnePlayer):
   def inputs(self, batch: Batch) -> tuple:
     return *super().inputs(batch), batch["weight_BT"]
 
+  def predict(self, params: dict, batch: Batch) -> jax.Array:
+    """The probabilities of the classes, [B, C]."""
+    return jax.nn.softmax(self.network(params["model"], *self.inputs(batch)))
+
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
