@@ -41,7 +41,7 @@ def tagger(small):
   folder, flags = small
   flags = [
     *flags, "--config.objective=tagging()", "--config.data.tokenizer=bpe(vocab=400)",
-    "--config.data.source=entities(sentences=400)", "--config.length=48",
+    "--config.data.source=entities(sentences=400)", "--config.length=80",
     "--config.data.valid=entities(sentences=60, part='held_out')",
   ]  # fmt: skip
   seqlab("train", f"--workdir={folder / 'tagger'}", *flags, "--config.steps=60")
@@ -126,8 +126,8 @@ def test_tags_of_texts_and_of_files(tagger, small, capsys):
   assert "a.conll#0: unknown tag 'B-TITLE'; known are B-LOC, B-ORG" in told
   told = said(capsys, "evaluate", f"--workdir={run}", data, code=2)
   assert "unknown labels B-TITLE; the classes are B-LOC" in told
-  told = said(capsys, "predict", f"--workdir={run}", f"--text={'word ' * 50}", code=2)
-  assert "tokens; at most 47 are wanted" in told and told.count("\n") == 1
+  told = said(capsys, "predict", f"--workdir={run}", f"--text={'word ' * 90}", code=2)
+  assert "tokens; at most 79 are wanted" in told and told.count("\n") == 1
 
 
 def test_classes_of_a_set_with_the_table_and_the_picture(classifier, capsys):
@@ -146,8 +146,11 @@ def test_classes_of_a_set_with_the_table_and_the_picture(classifier, capsys):
   said(capsys, "evaluate", f"--workdir={run}")
   again = json.loads((run / "evaluate_valid.json").read_text())["accuracy"]
   assert again == pytest.approx(right), "a row of predict is a row of training"
-  told = said(capsys, "predict", f"--workdir={run}", "--text=aaaa", f"--text={'b' * 99}")
-  assert told.splitlines()[0] == "aaaa" and "ants" in told.splitlines()[1]
+  texts = ("aaaa", "b" * 15, "b" * 15 + "c" * 9)
+  told = said(capsys, "predict", f"--workdir={run}", *(f"--text={text}" for text in texts))
+  ants, bees, longer = (told.splitlines()[i : i + 4] for i in (0, 4, 8))
+  assert ants[0] == "aaaa" and "ants" in ants[1]
+  assert bees[1:] == longer[1:], "cut as in training"
   assert said(capsys, "predict", f"--workdir={run}", f"--against={run / 'predict_valid.jsonl'}")
 
 

@@ -59,7 +59,7 @@ def test_every_tag_is_told_once_on_the_first_token_of_its_word(tmp_path, tokeniz
   assert corpus.between == {"en": " ", "zh": ""}[language]
   for split, spec in (("train", source), ("valid", valid)):
     told = documents(spec)
-    batch = rows(corpus, split, length=128)
+    batch = rows(corpus, split, length=256)
     assert batch["weight_BT"].sum() == sum(len(d.words) for d in told)
     assert not batch["weight_BT"][len(told) :].any()
     for row, document in enumerate(told):

@@ -50,8 +50,9 @@ def entities(
 
 @dataclasses.dataclass(frozen=True)
 class Language:
-  """What sentences are made of. Of each slot (PER, N, ...) a form or a filler is drawn; in a form *
-  is a stem of syllables and @ a given name. Half of the forms are the bare stem.
+  """What sentences are made of: one clause, or two with a joint between. For each slot (PER, N) a
+  form or a filler is drawn; in a form, * is a stem of syllables and @ a given name. Half of the
+  forms are the bare stem.
 
   words: a regular expression of what has a tag of its own.
   """
@@ -63,23 +64,28 @@ class Language:
   forms: Mapping[str, tuple[str, ...]]
   fillers: Mapping[str, tuple[str, ...]]
   clauses: Mapping[str, tuple[str, ...]]
+  joints: tuple[str, ...]
+  end: str
 
 
 def _sentence(draw: random.Random, of: Language, part: str) -> tuple[list[str], list[str]]:
   words: list[str] = []
   tags: list[str] = []
-  for place in re.findall(of.words, draw.choice(of.clauses[part])):
+  said = [draw.choice(of.clauses[part])]
+  if draw.random() < 0.5:
+    said += [draw.choice(of.joints), draw.choice(of.clauses[part])]
+  for place in re.findall(of.words, of.between.join([*said, of.end])):
     if place in of.forms:
       form = draw.choice(of.forms[place])
       name = re.sub(
         r"[*@]", lambda m: _stem(draw, of, part) if m[0] == "*" else draw.choice(of.given), form
       )
-      said = re.findall(of.words, name)
-      tags += [f"B-{place}", *[f"I-{place}"] * (len(said) - 1)]
+      found = re.findall(of.words, name)
+      tags += [f"B-{place}", *[f"I-{place}"] * (len(found) - 1)]
     else:
-      said = re.findall(of.words, draw.choice(of.fillers.get(place, (place,))))
-      tags += ["O"] * len(said)
-    words += said
+      found = re.findall(of.words, draw.choice(of.fillers.get(place, (place,))))
+      tags += ["O"] * len(found)
+    words += found
   return words, tags
 
 
@@ -118,40 +124,42 @@ ENGLISH = Language(
   },
   clauses={
     "train": (
-      "PER lives in LOC .",
-      "PER was born in LOC in M .",
-      "PER works for ORG as a J .",
-      "LOC lies on a river and has N inhabitants .",
-      "ORG makes G and has N workers .",
-      "in M , ORG hired PER .",
-      "the mayor of LOC is called PER .",
-      "shares of ORG fell after PER left .",
-      "PER , a J from LOC , sold a house to ORG .",
-      "ORG opened an office near LOC .",
-      "PER and PER flew from LOC to LOC .",
-      "nobody in LOC had heard of ORG .",
-      "PER told the board of ORG that LOC was too far .",
-      "it rained in LOC when PER met ORG 's lawyers .",
-      "LOC , ORG and PER were in the news .",
-      "PER , who makes G , is N years old .",
-      "ORG , which makes G , is N years old .",
-      "LOC , where G come from , is N years old .",
-      "we wrote to PER , who never answered .",
-      "we wrote to ORG , which never answered .",
+      "PER lives in LOC",
+      "PER was born in LOC in M",
+      "PER works for ORG as a J",
+      "LOC lies on a river and has N inhabitants",
+      "ORG makes G and has N workers",
+      "in M , ORG hired PER",
+      "the mayor of LOC is called PER",
+      "shares of ORG fell after PER left",
+      "PER , a J from LOC , sold a house to ORG",
+      "ORG opened an office near LOC",
+      "PER and PER flew from LOC to LOC",
+      "nobody in LOC had heard of ORG",
+      "PER told the board of ORG that LOC was too far",
+      "it rained in LOC when PER met ORG 's lawyers",
+      "LOC , ORG and PER were in the news",
+      "PER , who makes G , is N years old",
+      "ORG , which makes G , is N years old",
+      "LOC , where G come from , is N years old",
+      "we wrote to PER , who never answered",
+      "we wrote to ORG , which never answered",
     ),
     "held_out": (
-      "in M , PER left LOC and works for ORG .",
-      "ORG has N workers in LOC .",
-      "the board of ORG met PER , who was born in LOC .",
-      "LOC , where PER lives , lies on a river .",
-      "PER , who works for ORG , flew to LOC .",
-      "ORG , which has an office in LOC , hired PER and PER .",
-      "PER is a J and lives near LOC .",
-      "we met PER , who is N years old .",
-      "we met lawyers of ORG , which makes G .",
-      "it rained in LOC , where ORG makes G .",
+      "in M , PER left LOC and works for ORG",
+      "ORG has N workers in LOC",
+      "the board of ORG met PER , who was born in LOC",
+      "LOC , where PER lives , lies on a river",
+      "PER , who works for ORG , flew to LOC",
+      "ORG , which has an office in LOC , hired PER and PER",
+      "PER is a J and lives near LOC",
+      "we met PER , who is N years old",
+      "we met lawyers of ORG , which makes G",
+      "it rained in LOC , where ORG makes G",
     ),
   },
+  joints=(",", ", and", ", while", ";"),
+  end=".",
 )
 
 CHINESE = Language(
@@ -172,40 +180,42 @@ CHINESE = Language(
   },
   clauses={
     "train": (
-      "PER住在LOC。",
-      "PER于M出生在LOC。",
-      "PER在ORG当J。",
-      "LOC位于河边，有N名居民。",
-      "ORG生产G，有N名员工。",
-      "M，ORG聘请了PER。",
-      "LOC的市长名叫PER。",
-      "PER离开后，ORG的股票下跌了。",
-      "来自LOC的JPER把房子卖给了ORG。",
-      "ORG在LOC附近开了一家分店。",
-      "PER和PER从LOC飞往LOC。",
-      "在LOC没有人听说过ORG。",
-      "PER告诉ORG的董事会，LOC太远了。",
-      "PER见到ORG的律师时，LOC正在下雨。",
-      "LOC、ORG和PER都上了新闻。",
-      "PER今年N岁，会做G。",
-      "ORG成立N年了，生产G。",
-      "LOC建城N年了，盛产G。",
-      "我们给PER写了信，他没有回答。",
-      "我们给ORG写了信，董事会没有回答。",
+      "PER住在LOC",
+      "PER于M出生在LOC",
+      "PER在ORG当J",
+      "LOC位于河边，有N名居民",
+      "ORG生产G，有N名员工",
+      "M，ORG聘请了PER",
+      "LOC的市长名叫PER",
+      "PER离开后，ORG的股票下跌了",
+      "来自LOC的JPER把房子卖给了ORG",
+      "ORG在LOC附近开了一家分店",
+      "PER和PER从LOC飞往LOC",
+      "在LOC没有人听说过ORG",
+      "PER告诉ORG的董事会，LOC太远了",
+      "PER见到ORG的律师时，LOC正在下雨",
+      "LOC、ORG和PER都上了新闻",
+      "PER今年N岁，会做G",
+      "ORG成立N年了，生产G",
+      "LOC建城N年了，盛产G",
+      "我们给PER写了信，他没有回答",
+      "我们给ORG写了信，董事会没有回答",
     ),
     "held_out": (
-      "M，PER离开LOC，在ORG当J。",
-      "ORG在LOC有N名员工。",
-      "ORG的董事会见到了PER，他出生在LOC。",
-      "PER住在LOC，那里位于河边。",
-      "PER从ORG飞往LOC。",
-      "ORG在LOC开了一家分店，聘请了PER和PER。",
-      "PER是J，住在LOC附近。",
-      "我们见到了PER，他今年N岁。",
-      "我们见到了ORG的律师，那里生产G。",
-      "LOC正在下雨，ORG的股票下跌了。",
+      "M，PER离开LOC，在ORG当J",
+      "ORG在LOC有N名员工",
+      "ORG的董事会见到了PER，他出生在LOC",
+      "PER住在LOC，那里位于河边",
+      "PER从ORG飞往LOC",
+      "ORG在LOC开了一家分店，聘请了PER和PER",
+      "PER是J，住在LOC附近",
+      "我们见到了PER，他今年N岁",
+      "我们见到了ORG的律师，那里生产G",
+      "LOC正在下雨，ORG的股票下跌了",
     ),
   },
+  joints=("，", "，而", "，同时", "；"),
+  end="。",
 )
 
 LANGUAGES = {"en": ENGLISH, "zh": CHINESE}
