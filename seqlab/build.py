@@ -8,11 +8,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
+import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, spec
 from seqlab.data.corpus import Corpus
+from seqlab.data.labels import class_sets, classes_of, number
 from seqlab.data.learned import Learned
 from seqlab.data.loader import ROWS, Loader
 from seqlab.errors import UserError
@@ -26,7 +28,7 @@ from seqlab.step import State, init_state
 CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
-  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot")),
+  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "target_N", "target_NC")),
 }
 
 # The networks that an objective can train; another would see what it is to tell, or lack a part.
@@ -35,12 +37,17 @@ NETWORKS = {
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
   "classification": ("decoder", "encoder"),
+  "multi_label_classification": ("decoder", "encoder"),
+  "regression": ("decoder", "encoder"),
   "tagging": ("decoder", "encoder"),
 }
 
-# What the heads of objectives are over, and what gives it.
-HEADS = {
-  "classification": ("classes", "name the column with label=… in config.data.source"),
+# What objectives want of a source besides text, and what gives it.
+_COLUMN = "name the column with label=… in config.data.source"
+WANTED = {
+  "classification": ("classes", _COLUMN),
+  "multi_label_classification": ("labels", _COLUMN),
+  "regression": ("numbers", _COLUMN),
   "tagging": ("tags", "use conll(path=…) or entities() as config.data.source"),
 }
 
@@ -88,25 +95,44 @@ def table(config: ConfigDict) -> dict[str, Any]:
   return limits.axes_of(config)
 
 
-def make_objective(config: ConfigDict, corpus: Corpus | Learned) -> Objective:
-  """The objective on its network, for the ids and classes of a corpus."""
+def make_objective(
+  config: ConfigDict, corpus: Corpus | Learned, learned: Learned | None = None
+) -> Objective:
+  """The objective on its network, for the ids and labels of a corpus; where that is not what the
+  network learned from, `learned` says the classes.
+  """
   call = parse_one(config.objective, "config.objective")
-  head: dict[str, Any] = {}
-  if call.name in HEADS:
-    tagged, count = corpus.between is not None, len(corpus.labels)
-    name, advice = HEADS[call.name]
-    if count < 2 or tagged != (name == "tags"):
-      has = f"tags of words, no {name}" if tagged and name != "tags" else f"{count} {name}"
-      raise UserError(f"config.objective={config.objective!r}: the source has {has}; {advice}")
-    head = {name: count}
-  if call.name == "tagging":
-    head["crf"] = call.kwargs.get("crf", True)
-  network = networks.make_network(config, corpus.vocab, **head)
   made = OBJECTIVES.get(call.name)
-  told = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
-  asked = inspect.signature(made).parameters if made else ()
+  asked = inspect.signature(made).parameters if made else {}
+  arguments = {name: call.kwargs.get(name, asked[name].default) for name in asked}
+  names = (learned or corpus).labels
+  told: dict[str, Any] = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
+  head: dict[str, Any] = {}
+  if call.name in WANTED:
+    _check_labels(config, call.name, corpus)
+  if call.name == "classification":
+    head = dict(classes=len(names))
+  elif call.name == "multi_label_classification":
+    classes = classes_of(names, arguments["separator"])
+    head = dict(classes=len(classes))
+    told["target_NC"] = class_sets(corpus.labels, arguments["separator"], classes)
+  elif call.name == "regression":
+    head = dict(classes=1)
+    told["target_N"] = np.array([number(name) for name in corpus.labels], np.float32)
+  elif call.name == "tagging":
+    head = dict(tags=len(names), crf=arguments["crf"])
+  network = networks.make_network(config, corpus.vocab, **head)
   told = {name: value for name, value in told.items() if name in asked}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
+
+
+def _check_labels(config: ConfigDict, name: str, corpus: Corpus | Learned) -> None:
+  """Refuses a source that does not have what the objective of this name wants."""
+  what, advice = WANTED[name]
+  tagged, count = corpus.between is not None, len(corpus.labels)
+  if count < 2 or tagged != (name == "tagging"):
+    has = f"tags of words, no {what}" if tagged and name != "tagging" else f"{count} {what}"
+    raise UserError(f"config.objective={config.objective!r}: the source has {has}; {advice}")
 
 
 def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:

@@ -109,7 +109,7 @@ COMMANDS = dict(
   ),
   predict=Command(
     "seqlab.predict",
-    "Classes of texts or tags of words by a trained model; score a set, with intervals.",
+    "Classes or numbers of texts, tags of words by a trained model; scores with intervals.",
     'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
     (
       WORKDIR,

@@ -38,7 +38,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "ema": (0.0, "decay of the average of parameters that is evaluated; 0 for none"),
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
   "objective": ("language_model()", "or masked_language_model, sequence_to_sequence, "
-    "classification, tagging"),
+    "tagging, classification, multi_label_classification, regression"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),

@@ -92,8 +92,9 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
         f"--batch={batch}: this run carries its state from batch to batch, in config.batch="
         f"{config.batch} lanes on which the numbers depend; leave --batch out"
       )
-    eval_step = jax.jit(make_eval_step(trained.objective))
-    extra = trained.objective.init_extra(rows_on(mesh, loader.batch))
+    objective = build.make_objective(config, corpus, trained.learned)  # for the labels of this data
+    eval_step = jax.jit(make_eval_step(objective))
+    extra = objective.init_extra(rows_on(mesh, loader.batch))
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(part)
   numbers = report(trained.objective, sums, size)

@@ -22,6 +22,7 @@ def confusion_picture(path: pathlib.Path, names: Sequence[str], counts_CC: np.nd
   wide = [font for font in _WIDE if font in font_manager.get_font_names()]
   latin = all(ord(c) < 0x2000 for name in names for c in name)
   labels = list(names) if latin or wide else list(map(str, range(len(names))))
+  labels = [label.replace("$", r"\$") for label in labels]  # else it would be mathematics
   share_CC = counts_CC / np.maximum(counts_CC.sum(1, keepdims=True), 1)
   size = max(3.0, 1.5 + 0.6 * len(names))
   with rc_context({"font.sans-serif": ["DejaVu Sans", *wide]}):

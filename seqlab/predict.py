@@ -1,11 +1,15 @@
-"""`seqlab predict`: classes of texts or tags of words by a trained model, and how good they are."""
+"""`seqlab predict`: what a trained model says of texts or their words (classes, numbers, tags), and
+how good that is.
+"""
 
 from collections.abc import Sequence
 
 from seqlab import prepare
 from seqlab.data.documents import Document
 from seqlab.errors import UserError
-from seqlab.predictors import Classes, Line, predictor
+from seqlab.predictors import predictor
+from seqlab.predictors.base import Line
+from seqlab.predictors.classes import Classes
 from seqlab.results import columns, read_lines, score_rows, write_lines
 from seqlab.table import show
 from seqlab.trained import Trained, check_own_data, open_run
@@ -36,7 +40,7 @@ def run(workdir: str, text: list[str], split: str, data: str, against: str, step
   path = trained.folder / f"predict_{name}.jsonl"
   write_lines(path, lines)
   if all(says.right(document) is not None for document in documents):
-    title = f"{workdir}, step {trained.step}, {data or f'{split} set'}, from 0 to 100"
+    title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
     other = says.scores(others) if others else None
     show(title, columns(against), score_rows(says.scores(lines), other, len(lines)))
     if isinstance(says, Classes):

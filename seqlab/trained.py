@@ -109,7 +109,9 @@ def other_data(run: Trained, source: str) -> Corpus:
   """The whole of another source as the split "train", under the tokenizer and with the class
   numbers of the run.
   """
-  classes = run.learned.labels if run.config.objective.startswith(tuple(build.HEADS)) else ()
+  classes = (
+    run.learned.labels if run.config.objective.startswith(("classification", "tagging")) else ()
+  )
   return prepare(
     source,
     f"file(path={str(run.folder / TOKENIZER)!r})",

@@ -164,6 +164,69 @@ def test_what_is_no_class(classifier, capsys):
   assert "--text=' ': is empty" in told
 
 
+@pytest.fixture(scope="module")
+def letters(small):
+  """Texts, the letters in them as labels, and how many a's they have."""
+  folder, flags = small
+  draw, rows = random.Random(1), []
+  for _ in range(300):
+    text = "".join(draw.choices("abcd", weights=(3, 1, 1, 5), k=5))
+    rows.append(f"{text},{' | '.join(c for c in 'abc' if c in text)},{text.count('a') / 2}\n")
+  (folder / "letters.csv").write_text("text,letters,half\n" + "".join(rows))
+  return folder, [*flags, "--config.length=8", f"--config.data.store={folder / 'letters'}"]
+
+
+def test_sets_of_classes(letters, capsys):
+  folder, flags = letters
+  run, source = folder / "sets", f"csv(path='{folder / 'letters.csv'}', label='letters')"
+  flags = [*flags, "--config.objective=multi_label_classification(separator='|')"]
+  told = seqlab(
+    "train", f"--workdir={run}", *flags, "--config.steps=80", f"--config.data.source={source}"
+  )
+  told = said(capsys, "predict", f"--workdir={run}")
+  found = lines(run / "predict_valid.jsonl")
+  exact = np.mean([line["labels"] == line["predicted"] for line in found])
+  assert exact > 0.7 and f"{100 * exact:.2f} [" in told and "micro f1" in told
+  assert {name for line in found for name in line["labels"]} == {"a", "b", "c"}
+  said(capsys, "evaluate", f"--workdir={run}")
+  again = json.loads((run / "evaluate_valid.json").read_text())
+  assert again["exact_match"] == pytest.approx(exact) and "perplexity" not in again
+  (folder / "few.csv").write_text("text,letters\naab,a|b\nccc,c\nddd,\nabc,c|b|a\n")
+  few = f"csv(path='{folder / 'few.csv'}', label='letters')"
+  said(capsys, "evaluate", f"--workdir={run}", f"--data={few}")
+  assert json.loads((run / "evaluate_data.json").read_text())["exact_match"] > 0.4
+  (folder / "few.csv").write_text("text,letters\naab,a|z\nb,b\n")
+  for command in ("evaluate", "predict"):
+    told = said(capsys, command, f"--workdir={run}", f"--data={few}", code=2)
+    assert "unknown label 'z'" in told and "a, b, c" in told
+
+
+def test_numbers(letters, capsys):
+  folder, flags = letters
+  run, source = folder / "numbers", f"csv(path='{folder / 'letters.csv'}', label='half')"
+  flags = [*flags, "--config.objective=regression()"]
+  told = seqlab(
+    "train", f"--workdir={run}", *flags, "--config.steps=120", f"--config.data.source={source}"
+  )
+  told = said(capsys, "predict", f"--workdir={run}")
+  found = lines(run / "predict_valid.jsonl")
+  error = np.mean([(line["label"] - line["predicted"]) ** 2 for line in found])
+  assert error < 0.1 and "pearson" in told
+  (folder / "new.csv").write_text("text,half\naadd,1.25\ndddd,-3\n")
+  new = f"--data=csv(path='{folder / 'new.csv'}', label='half')"
+  said(capsys, "predict", f"--workdir={run}", new)
+  said(capsys, "evaluate", f"--workdir={run}", new)
+  found = lines(run / "predict_data.jsonl")
+  error = np.mean([(line["label"] - line["predicted"]) ** 2 for line in found])
+  loss = json.loads((run / "evaluate_data.json").read_text())["loss"]
+  assert loss == pytest.approx(error, rel=1e-3) and [f["label"] for f in found] == [1.25, -3]
+  assert float(said(capsys, "predict", f"--workdir={run}", "--text=aaaa").split()[0]) > 1
+  named = source.replace("half", "letters")
+  changes = [f"--config.data.source={named}", f"--workdir={folder / 'none'}"]
+  told = said(capsys, "train", *flags, *changes, code=2)
+  assert "is no number, as regression() wants" in told
+
+
 def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, small, capsys):
   _, tags = tagger
   folder, _ = small

@@ -4,12 +4,14 @@ import math
 
 import numpy as np
 import pytest
+import scipy.stats
 from seqeval import metrics as seqeval
 from sklearn import metrics as sklearn
 
 from seqlab.scores.bootstrap import interval
-from seqlab.scores.classification import auroc, confusion, macro_auroc, macro_f1
+from seqlab.scores.classification import auroc, confusion, macro_auroc, macro_f1, set_scores
 from seqlab.scores.diversity import distinct, repetition
+from seqlab.scores.regression import pearson, regression_scores, spearman
 from seqlab.scores.spans import span_counts
 
 
@@ -73,3 +75,37 @@ def test_diversity_by_hand():
   assert [repetition(text, 1) for text in texts] == pytest.approx([1 / 2, 0, 1 / 3])
   assert [repetition(text, 2) for text in texts] == pytest.approx([1 / 3, 0, 0])
   assert distinct(["a"], 2) == repetition("a", 2) == distinct([], 1) == 0
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_scores_of_sets_are_those_of_scikit_learn(seed):
+  random = np.random.default_rng(seed)
+  wanted_NC, given_NC = random.random((2, 50, 4)) < (0.5, 0.2, 0.05, 0)
+  share_NC = random.integers(0, 5, (50, 4)) / 5
+  scores = set_scores(wanted_NC, given_NC, share_NC)
+  for index in (np.arange(50), random.integers(0, 50, 50)):
+    wanted, given = wanted_NC[index], given_NC[index]
+    there = wanted.any(0) | given.any(0)
+    each = sklearn.f1_score(wanted, given, average=None, zero_division=0)[there]
+    micro = sklearn.f1_score(wanted, given, average="micro")
+    assert scores["micro f1"](index) == pytest.approx(100 * micro)
+    assert scores["macro f1"](index) == pytest.approx(100 * each.mean())
+    ranked = [c for c in range(4) if 0 < wanted[:, c].sum() < 50]
+    area = np.mean([sklearn.roc_auc_score(wanted[:, c], share_NC[index, c]) for c in ranked])
+    assert scores["auroc"](index) == pytest.approx(100 * area)
+    accuracy = sklearn.accuracy_score(wanted, given)
+    assert scores["exact match"](index) == pytest.approx(100 * accuracy)
+
+
+def test_correlations_are_those_of_scipy():
+  random = np.random.default_rng(0)
+  wanted = random.integers(0, 6, 40) / 2.0
+  given = wanted + random.integers(-2, 3, 40)
+  for index in (np.arange(40), random.integers(0, 40, 40)):
+    one, other = wanted[index], given[index]
+    linear, ranks = scipy.stats.pearsonr(one, other), scipy.stats.spearmanr(one, other)
+    assert pearson(wanted, given)(index) == pytest.approx(linear.statistic)
+    assert spearman(wanted, given)(index) == pytest.approx(ranks.statistic)
+    error = sklearn.mean_squared_error(one, other)
+    assert regression_scores(wanted, given)["mean squared error"](index) == pytest.approx(error)
+  assert math.isnan(pearson([1, 1], [1, 2])(np.arange(2)))

@@ -18,7 +18,7 @@ class Document:
 
   id: str
   text: str
-  label: str | int | None = None
+  label: str | int | float | None = None
   source: str | None = None
   words: tuple[str, ...] | None = None
   tags: tuple[str, ...] | None = None
@@ -70,10 +70,8 @@ def row_document(
         f"its columns: {', '.join(map(str, row))}"
       )
   category = None if label is None else row[label]
-  if label is not None and not isinstance(category, str | int):
-    raise UserError(
-      f"{key}: label={label!r} of {id} is {category!r}; a name or a whole number is wanted"
-    )
+  if label is not None and not isinstance(category, str | int | float):
+    raise UserError(f"{key}: label={label!r} of {id} is {category!r}; a name or a number is wanted")
   text = _joined(f"{key}: field={field!r} of {file}", row, fields)
   original = _joined(f"{key}: source={source!r} of {file}", row, sources) if sources else None
   if original is not None and not (original.strip() and text.strip()):

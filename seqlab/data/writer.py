@@ -202,9 +202,7 @@ def _between(splits: dict[str, _SplitWriter]) -> str | None:
 
 
 def _label_names(labels: list[Any]) -> list[Any]:
-  """The distinct labels in order: by number where all are whole numbers, else by name; [] without
-  labels.
-  """
+  """The distinct labels in order: by value where all are numbers, else by name; [] without any."""
   distinct = set(labels)
   if distinct <= {None}:
     return []
@@ -213,6 +211,6 @@ def _label_names(labels: list[Any]) -> list[Any]:
       "config.data.source: some documents have a label, others none; give `label` to every source"
     )
   try:
-    return sorted(distinct, key=int)
-  except ValueError:
+    return sorted(distinct, key=lambda name: (int(name), str(name)))
+  except (ValueError, OverflowError):
     return sorted(distinct, key=str)

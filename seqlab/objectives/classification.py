@@ -4,29 +4,20 @@ The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `l
 `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.objectives.base import Batch, Metrics, Network, OfTexts
 from seqlab.ops.cross_entropy import cross_entropy
 
 
-class Classification(OnePlayer):
+class Classification(OfTexts):
   """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
   7).
   """
 
-  rows: ClassVar[str] = "examples"
-  counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
-
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing
-
-  def inputs(self, batch: Batch) -> tuple:
-    return *super().inputs(batch), batch["weight_BT"]
 
   def predict(self, params: dict, batch: Batch) -> jax.Array:
     """The probabilities of the classes, [B, C]."""

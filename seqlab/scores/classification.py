@@ -5,6 +5,7 @@ with repetitions, so that it can be sampled.
 """
 
 import math
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -23,8 +24,7 @@ def macro_f1(wanted_N: np.ndarray, given_N: np.ndarray, classes: int) -> Score:
 
   def score(index: np.ndarray) -> float:
     counts = confusion(wanted_N[index], given_N[index], classes)
-    both = counts.sum(0) + counts.sum(1)
-    return float(np.mean(2 * counts.diagonal()[both > 0] / both[both > 0]))
+    return _mean_f1(counts.diagonal(), counts.sum(0) + counts.sum(1))
 
   return score
 
@@ -56,11 +56,7 @@ def macro_auroc(wanted_N: np.ndarray, probability_NC: np.ndarray) -> Score:
   of = range(probability_NC.shape[1]) if probability_NC.shape[1] > 2 else (1,)
   each = [auroc(np.asarray(wanted_N) == c, probability_NC[:, c]) for c in of]
 
-  def score(index: np.ndarray) -> float:
-    found = [value for one in each if math.isfinite(value := one(index))]
-    return float(np.mean(found)) if found else math.nan
-
-  return score
+  return lambda index: _mean(one(index) for one in each)
 
 
 def class_scores(
@@ -74,3 +70,40 @@ def class_scores(
     "macro f1": lambda index: 100 * f1(index),
     "auroc": lambda index: 100 * area(index),
   }
+
+
+def set_scores(
+  wanted_NC: np.ndarray, given_NC: np.ndarray, probability_NC: np.ndarray
+) -> dict[str, Score]:
+  """Scores of sets of classes, bool [N, C], from 0 to 100: F1 of all decisions (micro) and the mean
+  of the classes' (macro), the mean of their AUROC, and the share of sets that are right.
+  """
+  right_NC = wanted_NC & given_NC
+  each = [auroc(wanted, share) for wanted, share in zip(wanted_NC.T, probability_NC.T, strict=True)]
+
+  def micro(index: np.ndarray) -> float:
+    both = wanted_NC[index].sum() + given_NC[index].sum()
+    return float(200 * right_NC[index].sum() / both) if both else math.nan
+
+  def macro(index: np.ndarray) -> float:
+    both_C = wanted_NC[index].sum(0) + given_NC[index].sum(0)
+    return 100 * _mean_f1(right_NC[index].sum(0), both_C)
+
+  return {
+    "micro f1": micro,
+    "macro f1": macro,
+    "auroc": lambda index: 100 * _mean(one(index) for one in each),
+    "exact match": mean_of(100.0 * (wanted_NC == given_NC).all(1)),
+  }
+
+
+def _mean_f1(right_C: np.ndarray, both_C: np.ndarray) -> float:
+  """The mean F1 of the classes that are wanted or given: `both_C` times in all; NaN without any."""
+  there = both_C > 0
+  return _mean(2 * right_C[there] / both_C[there])
+
+
+def _mean(values: Iterable[float]) -> float:
+  """The mean of those that are defined; NaN where none is."""
+  found = [value for value in values if math.isfinite(value)]
+  return float(np.mean(found)) if found else math.nan
