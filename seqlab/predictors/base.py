@@ -18,6 +18,7 @@ from seqlab.scores.bootstrap import Score
 from seqlab.trained import Trained
 
 Line = dict[str, Any]
+Encoded = tuple[np.ndarray, np.ndarray]
 
 _ROWS = 64
 _ROUND = 16  # rows are padded to a multiple of it, so that lengths share a program
@@ -43,7 +44,7 @@ class Predictor:
         not know.
     """
     documents = [self.read(document) for document in documents]
-    found = dict(self._outputs(documents))
+    found = dict(self.outputs([self.encode(document) for document in documents]))
     return [self.line(document, found[i]) for i, document in enumerate(documents)]
 
   def read(self, document: Document) -> Document:
@@ -65,7 +66,7 @@ class Predictor:
     """The names in what is right, which the run must know."""
     return self.right(document) or ()
 
-  def encode(self, document: Document) -> tuple[np.ndarray, np.ndarray]:
+  def encode(self, document: Document) -> Encoded:
     """The tokens of a row, as in training, and which of them count."""
     raise NotImplementedError
 
@@ -79,11 +80,8 @@ class Predictor:
   def show(self, line: Line) -> str:
     raise NotImplementedError
 
-  def _outputs(self, documents: Sequence[Document]) -> Iterator[tuple[int, np.ndarray]]:
-    """The output for each document, at the tokens that count where it has one for each token.
-    Documents of like length go together.
-    """
-    encoded = [self.encode(document) for document in documents]
+  def outputs(self, encoded: Sequence[Encoded]) -> Iterator[tuple[int, np.ndarray]]:
+    """The number of each document and its row of the output; those of like length go together."""
     order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
     mesh, call = self.run.mesh, jax.jit(self._predict)
     with axes.use_mesh(mesh, build.table(self.run.config)):
@@ -107,7 +105,7 @@ class Predictor:
 class OfTexts(Predictor):
   """For objectives that say one thing of a whole text."""
 
-  def encode(self, document: Document) -> tuple[np.ndarray, np.ndarray]:
+  def encode(self, document: Document) -> Encoded:
     tokenizer = self.run.learned.tokenizer
     ids = np.append(tokenizer.eot, tokenizer.encode_batch([document.text])[0])
     ids = ids[: self.run.config.length]

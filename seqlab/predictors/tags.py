@@ -1,6 +1,6 @@
 """Tags of words."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from seqlab.data.documents import Document
 from seqlab.data.tags import allowed, cut, in_scheme, tagged_document
 from seqlab.errors import UserError
 from seqlab.objectives.tagging import Tagging
-from seqlab.predictors.base import Line, Predictor
+from seqlab.predictors.base import Encoded, Line, Predictor
 from seqlab.scores.bootstrap import Score
 from seqlab.scores.spans import tag_scores
 from seqlab.trained import Trained
@@ -35,7 +35,7 @@ class Tags(Predictor):
       document = tagged_document(document.id, words, None, between)
     return super().read(document)
 
-  def encode(self, document: Document) -> tuple[np.ndarray, np.ndarray]:
+  def encode(self, document: Document) -> Encoded:
     tokenizer, length, words = self.run.learned.tokenizer, self.run.config.length, document.words
     pieces = tokenizer.encode_batch(words or ())
     sizes = np.array([len(piece) for piece in pieces], int)
@@ -52,12 +52,17 @@ class Tags(Predictor):
     told[1 + np.cumsum(sizes) - sizes] = True
     return np.concatenate([[tokenizer.eot], *pieces]), told
 
+  def outputs(self, encoded: Sequence[Encoded]) -> Iterator[tuple[int, np.ndarray]]:
+    """The number of each document and the number of each word's tag."""
+    for i, output in super().outputs(encoded):
+      told = encoded[i][1]
+      yield i, output[: len(told)][told]
+
   def line(self, document: Document, output: np.ndarray) -> Line:
-    _, told = self.encode(document)
     return dict(
       words=[word.strip() for word in document.words or ()],
       tags=None if document.tags is None else list(document.tags),
-      predicted=[self.names[tag] for tag in output[: len(told)][told]],
+      predicted=[self.names[tag] for tag in output],
     )
 
   def scores(self, lines: Sequence[Line]) -> dict[str, Score]:
