@@ -13,7 +13,7 @@ def _network(depth, heads, width, length, vocab, dtype="float32"):
     "model.mlp=plain()", f"model.width={width}", f"model.depth={depth}", f"length={length}",
     f"model.dtype={dtype}", "model.learned_positions=True",
   ])  # fmt: skip
-  return networks.make_network(values, vocab)
+  return networks.make_network(values, networks.Ends(vocab))
 
 
 def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):

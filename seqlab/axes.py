@@ -6,6 +6,7 @@ axes, and from the letters alone follow the sharding of a leaf, whether it decay
 
     B batch      T time     S memory slots   D width     F hidden     H heads    K head width
     N SSM state  G gate     W window         V vocabulary  C classes  E experts  L stacked layers
+    Y, X rows and columns of an image or of a kernel over one         Z latent
 """
 
 import contextlib
@@ -22,7 +23,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from seqlab.errors import UserError, nearest
 from seqlab.leaves import path_of
 
-ALPHABET = "BTSDFHKNGWVCEL"
+ALPHABET = "BTSDFHKNGWVCELYXZ"
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
 
 # Where each letter goes. `D` is sharded for storage only: in an activation `B` has spent fsdp
@@ -68,8 +69,9 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   """The axes of a weight that a product sums over.
 
   A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other
-  reads its first letter (`q_DHK`: D). Stacking letters (L, E) are never summed. A vector has none,
-  nor has a bias whatever its axes (`bias_GF`, `q_bias_HK`).
+  reads its first letter (`q_DHK`: D), and a kernel over an image that after rows and columns
+  (`conv_YXDF`: Y, X and D). Stacking letters (L, E) are never summed. A vector has none, nor has a
+  bias whatever its axes (`bias_GF`, `q_bias_HK`).
   """
   axes = letters(name)
   if "bias" in name.rpartition("/")[2].split("_"):
@@ -77,6 +79,8 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   first = next((i for i, c in enumerate(axes) if c not in "LE"), len(axes))
   if len(axes) - first < 2:
     return ()
+  if axes[first : first + 2] == "YX":
+    return tuple(range(first, first + 3))
   return tuple(range(first, len(axes) - 1)) if axes[-1] == "D" else (first,)
 
 

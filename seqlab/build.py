@@ -4,24 +4,24 @@ commands the only one that reads a config.
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, spec
-from seqlab.data.corpus import Corpus
-from seqlab.data.labels import class_sets, classes_of, number
+from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
-from seqlab.data.loader import ROWS, Loader
+from seqlab.data.loader import Loader
+from seqlab.data.rows import ROWS, Data
 from seqlab.errors import UserError
+from seqlab.heads import head_of
 from seqlab.leaves import by_path
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import make, parse_one
+from seqlab.spec import Call, make, parse_one
 from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
@@ -29,6 +29,7 @@ CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
   "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "target_N", "target_NC")),
+  "model.name": (networks.NETWORKS, ("config", "ends")),
 }
 
 # The networks that an objective can train; another would see what it is to tell, or lack a part.
@@ -36,19 +37,12 @@ NETWORKS = {
   "language_model": ("decoder",),
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
-  "classification": ("decoder", "encoder"),
+  "classification": ("decoder", "encoder", "mlp", "cnn"),
   "multi_label_classification": ("decoder", "encoder"),
   "regression": ("decoder", "encoder"),
   "tagging": ("decoder", "encoder"),
-}
-
-# What objectives want of a source besides text, and what gives it.
-_COLUMN = "name the column with label=… in config.data.source"
-WANTED = {
-  "classification": ("classes", _COLUMN),
-  "multi_label_classification": ("labels", _COLUMN),
-  "regression": ("numbers", _COLUMN),
-  "tagging": ("tags", "use conll(path=…) or entities() as config.data.source"),
+  "autoencoding": ("autoencoder",),
+  "variational": ("vae",),
 }
 
 
@@ -61,7 +55,7 @@ def check(config: ConfigDict) -> None:
       f"microbatches"
     )
   for key, (members, given) in CALLS.items():
-    call = parse_one(config[key], f"config.{key}")
+    call = called(config, key)
     if call.name == "per_epoch":
       given = (*given, "steps_per_epoch")
     limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
@@ -70,11 +64,28 @@ def check(config: ConfigDict) -> None:
         f"config.model.learned_positions=True with config.objective={config.objective!r}: "
         f"positions go beyond the table of config.length rows when state is carried"
       )
-  name = parse_one(config.objective, "config.objective").name
-  if config.model.name not in NETWORKS[name]:
+  name, network = called(config, "objective").name, called(config, "model.name").name
+  if network not in NETWORKS[name]:
     wanted = " or ".join(map(repr, NETWORKS[name]))
     raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
-  networks.make_layers(config)
+  arrays = gives_arrays(config.data.source)
+  if (network in networks.OF_ARRAYS) != arrays:
+    reads, gives = ("arrays", "text") if arrays is False else ("text", "arrays")
+    raise UserError(
+      f"config.model.name={config.model.name!r} reads {reads} and config.data.source="
+      f"{config.data.source!r} gives {gives}"
+    )
+  if arrays:
+    limits.check_unread(config, network, networks.READS[network])
+  networks.make_network(config, networks.Ends())
+
+
+def called(config: ConfigDict, key: str) -> Call:
+  """The call that a key holds."""
+  value = config
+  for part in key.split("."):
+    value = value[part]
+  return parse_one(value, f"config.{key}")
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
@@ -96,47 +107,34 @@ def table(config: ConfigDict) -> dict[str, Any]:
 
 
 def make_objective(
-  config: ConfigDict, corpus: Corpus | Learned, learned: Learned | None = None
+  config: ConfigDict, learned: Learned, labels: Sequence[str] | None = None
 ) -> Objective:
-  """The objective on its network, for the ids and labels of a corpus; where that is not what the
-  network learned from, `learned` says the classes.
+  """The objective on its network, for the ids, classes or arrays that were learned; `labels` are
+  the names that `label_B` numbers in the data, where they are not those that were learned.
   """
-  call = parse_one(config.objective, "config.objective")
+  call = called(config, "objective")
   made = OBJECTIVES.get(call.name)
   asked = inspect.signature(made).parameters if made else {}
   arguments = {name: call.kwargs.get(name, asked[name].default) for name in asked}
-  names = (learned or corpus).labels
-  told: dict[str, Any] = dict(ids=corpus.vocab, pad=corpus.tokenizer.pad, eot=corpus.tokenizer.eot)
-  head: dict[str, Any] = {}
-  if call.name in WANTED:
-    _check_labels(config, call.name, corpus)
-  if call.name == "classification":
-    head = dict(classes=len(names))
-  elif call.name == "multi_label_classification":
-    classes = classes_of(names, arguments["separator"])
-    head = dict(classes=len(classes))
-    told["target_NC"] = class_sets(corpus.labels, arguments["separator"], classes)
-  elif call.name == "regression":
-    head = dict(classes=1)
-    told["target_N"] = np.array([number(name) for name in corpus.labels], np.float32)
-  elif call.name == "tagging":
-    head = dict(tags=len(names), crf=arguments["crf"])
-  network = networks.make_network(config, corpus.vocab, **head)
+  labels = learned.labels if labels is None else labels
+  head, told = head_of(call.name, arguments, learned, labels)
+  if learned.text is not None:
+    told |= dict(ids=learned.text.vocab, pad=learned.text.pad, eot=learned.text.eot)
+  shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
+  ends = networks.Ends(learned.text.vocab if learned.text else 0, shape=shape, **head)
+  network = networks.make_network(config, ends)
   told = {name: value for name, value in told.items() if name in asked}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
 
 
-def _check_labels(config: ConfigDict, name: str, corpus: Corpus | Learned) -> None:
-  """Refuses a source that does not have what the objective of this name wants."""
-  what, advice = WANTED[name]
-  tagged, count = corpus.between is not None, len(corpus.labels)
-  if count < 2 or tagged != (name == "tagging"):
-    has = f"tags of words, no {what}" if tagged and name != "tagging" else f"{count} {what}"
-    raise UserError(f"config.objective={config.objective!r}: the source has {has}; {advice}")
-
-
-def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
+def example(config: ConfigDict, learned: Learned, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
   """A batch of the objective's rows, as shapes."""
+  if learned.shapes:
+    given = {**learned.shapes, "weight_B": ()}
+    return {
+      name: jax.ShapeDtypeStruct((rows, *shape), "int32" if name == "label_B" else "float32")
+      for name, shape in given.items()
+    }
   shapes = dict(B=(rows,), BT=(rows, config.length), BS=(rows, config.length))
 
   def shape(name: str) -> jax.ShapeDtypeStruct:
@@ -147,24 +145,27 @@ def example(config: ConfigDict, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
 
 
 def rows_of(config: ConfigDict) -> str:
-  """The rows that the objective reads."""
-  call = parse_one(config.objective, "config.objective")
-  return OBJECTIVES[call.name].rows or config.data.rows
+  """The rows that the objective reads; one pair in each for a network without attention."""
+  if gives_arrays(config.data.source):
+    return "arrays"
+  rows = OBJECTIVES[called(config, "objective").name].rows or config.data.rows
+  alone = called(config, "model.name").kwargs.get("attention") == "none"
+  return "one_pair" if rows == "pairs" and alone else rows
 
 
 def make_loader(
-  config: ConfigDict, corpus: Corpus, split: str = "train", train: bool = True, batch: int = 0
+  config: ConfigDict, data: Data, split: str = "train", train: bool = True, batch: int = 0
 ) -> Loader:
   """Batches of a split for this process; in evaluation every label comes once.
 
   batch: rows at once, 0 for the config's; with carried state always the config's, since a row is
     then a lane that starts from nothing, and their number decides the result.
   """
-  call = parse_one(config.objective, "config.objective")
+  call = called(config, "objective")
   carry = call.kwargs.get("carry", False)
   batch = config.batch if carry or not batch else batch
   return Loader(
-    corpus,
+    data,
     split,
     length=config.length,
     batch=batch,

@@ -87,7 +87,7 @@ class Checkpoints:
     try:
       response = stored.write(self.directory / str(step), state, about)
     except OSError as error:
-      self._clear_leftovers()
+      self._clear_leftovers(failed=True)
       raise self._failed(step, error) from error
     self._metrics[step] = about["metrics"]
     self._pending = step, self._pool.submit(self._finish, step, response)
@@ -104,7 +104,7 @@ class Checkpoints:
     except Exception as error:
       self._pending = None
       del self._metrics[step]
-      self._clear_leftovers()
+      self._clear_leftovers(failed=True)
       raise self._failed(step, error) from error
 
   def close(self) -> None:
@@ -162,17 +162,22 @@ class Checkpoints:
     except Damaged:  # it is quarantined when its turn to be restored comes
       return {}
 
-  def _clear_leftovers(self) -> None:
-    if jax.process_index() == 0:
-      # Other threads of a save that failed may still be writing into its folder.
-      for _ in range(20):
-        patterns = (stored.LEFTOVERS, "*.deleted")
-        left = [path for pattern in patterns for path in self.directory.glob(pattern)]
-        for path in left:
-          shutil.rmtree(path, ignore_errors=True)
-        if not any(path.exists() for path in left):
-          return
-        time.sleep(0.1)
+  def _clear_leftovers(self, failed: bool = False) -> None:
+    """Removes what is no checkpoint. Other threads of a save that failed may still write into its
+    folder, and make it again: it is gone when nothing has come for four looks.
+    """
+    if jax.process_index() != 0:
+      return
+    quiet, wanted = 0, 4 if failed else 1
+    for _ in range(30):
+      patterns = (stored.LEFTOVERS, "*.deleted")
+      left = [path for pattern in patterns for path in self.directory.glob(pattern)]
+      for path in left:
+        shutil.rmtree(path, ignore_errors=True)
+      quiet = 0 if any(path.exists() for path in left) or (failed and left) else quiet + 1
+      if quiet >= wanted:
+        return
+      time.sleep(0.1)
 
   def _failed(self, step: int, error: BaseException) -> UserError:
     last = self.latest

@@ -53,10 +53,10 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
 
   Training is counted as three forward passes, a backward pass having two products for each.
   """
-  network = networks.make_network(config, vocab)
+  network = networks.make_network(config, networks.Ends(vocab))
   ids_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
   # A source as long as the target, where the network reads one.
-  reads = config.model.name == "encoder_decoder"
+  reads = build.called(config, "model.name").name == "encoder_decoder"
   inputs = (ids_BT, ids_BT, None, *((ids_BT, (ids_BT,) * 3) if reads else ()))
 
   def forward(params: Any, *inputs: Any) -> jax.Array:
@@ -87,18 +87,21 @@ def run(config: ConfigDict) -> None:
   networks.load_plugins(config.plugins)
   vocab = config.model.vocab or _vocabulary(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
+  network = build.called(config, "model.name")
+  handed = network.kwargs.get("attention") == "none"  # the encoder is of the decoder's kind
   rows = []
   for number, call in enumerate(calls):
     mixer = make(call, MIXERS, "config.model.mixer")
-    blocks = str(len(range(number, model.depth, len(calls))))
-    if model.name != "decoder":
+    blocks = len(range(number, model.depth, len(calls))) * (2 if handed else 1)
+    if network.name != "decoder" and not handed:
       of = both_ways(mixer), model.width, config.length, model.dtype
       costs = mixer_costs(*of, state=False)
       row = (f"{value:,.0f}" for value in costs.values())
-      rows.append((f"{call}, both ways", blocks, *row, "–", "–"))
-    if model.name != "encoder":
+      rows.append((f"{call}, both ways", str(blocks), *row, "–", "–"))
+    if network.name != "encoder":
       costs = mixer_costs(mixer, model.width, config.length, model.dtype)
-      rows.append((str(call), blocks, *(f"{value:,.0f}" for value in costs.values())))
+      row = (f"{value:,.0f}" for value in costs.values())
+      rows.append((str(call), str(blocks), *row))
   columns = (
     "mixer",
     "blocks",

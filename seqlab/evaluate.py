@@ -92,7 +92,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
         f"--batch={batch}: this run carries its state from batch to batch, in config.batch="
         f"{config.batch} lanes on which the numbers depend; leave --batch out"
       )
-    objective = build.make_objective(config, corpus, trained.learned)  # for the labels of this data
+    objective = build.make_objective(config, trained.learned, corpus.labels)
     eval_step = jax.jit(make_eval_step(objective))
     extra = objective.init_extra(rows_on(mesh, loader.batch))
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
@@ -100,7 +100,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   numbers = report(trained.objective, sums, size)
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
-  if size["unknown"]:
+  if size.get("unknown"):
     rows.append(("unknown characters", f"{size['unknown']:,}"))
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
   show(title, ("metric", "value"), rows)

@@ -17,6 +17,7 @@ from ml_collections import ConfigDict
 
 from seqlab import card, metrics, runtime
 from seqlab import config as configs
+from seqlab.data.arrays import Arrays
 from seqlab.data.corpus import Corpus
 from seqlab.data.learned import save_learned
 from seqlab.errors import UserError
@@ -49,7 +50,7 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
 def write_card(
   folder: pathlib.Path,
   config: ConfigDict,
-  corpus: Corpus,
+  data: Corpus | Arrays,
   mesh: Mesh,
   numbers: Mapping[str, Any],
   results: Mapping[str, float] | None = None,
@@ -57,21 +58,12 @@ def write_card(
   """Writes the run's card, its tokenizer and data.json; `numbers` are of the model, `results` those
   of the validation set.
   """
-  save_learned(corpus, folder)
-  corpora = {
-    store.meta["source"]: dict(
-      sha256=store.meta["source_sha256"],
-      tokenizer=store.meta["tokenizer"],
-      vocabulary=store.meta["vocab"],
-      **{split: dict(corpus.size(split)) for split in ("train", "valid")},
-    )
-    for store in corpus.stores
-  }
+  save_learned(data, folder)
   sections = {
     "Command": f"`{shlex.join(['seqlab', *sys.argv[1:]])}`",
     "Results": dict(results) if results else None,
     "Model": dict(numbers),
-    "Corpus": corpora,
+    "Data": data.about(),
     "Machine": {
       **runtime.describe(),
       "mesh": {a: n for a, n in mesh.shape.items() if n > 1} or "one device",
@@ -82,13 +74,15 @@ def write_card(
 
 
 def describe(
-  config: ConfigDict, corpus: Corpus, mesh: Mesh, parameters: int, steps_per_epoch: int
+  config: ConfigDict, data: Corpus | Arrays, mesh: Mesh, parameters: int, steps_per_epoch: int
 ) -> str:
   """What is about to run, in two lines."""
   where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
+  model = config.model
+  network = f"{model.mixer}, width {model.width}, depth {model.depth}"
+  if isinstance(data, Arrays):
+    network = model.name
   return (
-    f"model: {config.model.mixer}, width {config.model.width}, depth {config.model.depth}, "
-    f"{parameters:,} parameters on {where}\n"
-    f"data: {corpus.size('train')['tokens']:,} tokens, vocabulary {corpus.vocab:,}, "
-    f"{steps_per_epoch:,} steps an epoch"
+    f"model: {network}, {parameters:,} parameters on {where}\n"
+    f"data: {data}, {steps_per_epoch:,} steps an epoch"
   )

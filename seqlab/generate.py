@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from seqlab import networks, prepare
+from seqlab import prepare
 from seqlab.beam import Beam
 from seqlab.errors import UserError
 from seqlab.results import columns, read_lines, score_rows, write_lines
@@ -33,7 +33,7 @@ def written(
     UserError: a source is empty or longer than the model's rows.
   """
   config, tokenizer = run.config, run.learned.tokenizer
-  network = networks.make_network(config, run.learned.vocab)
+  network = run.objective.network
   search = Beam(
     network, tokenizer.eot, tokenizer.vocab, tuple(tokenizer.silent), beams=beams, penalty=penalty
   )
@@ -54,9 +54,10 @@ def written(
     size_B = np.ones(shape[0], int)  # rows that fill up the last batch have one token
     for row, i in enumerate(here):
       size_B[row] = len(encoded[i])
-      source_BS[row, : size_B[row]] = encoded[i]
-    inside_BS = np.arange(shape[1]) < size_B[:, None]
-    pos_BS = np.where(inside_BS, np.arange(shape[1], dtype=np.int32), 0)
+      source_BS[row, -size_B[row] :] = encoded[i]  # at the end, where a state is handed over
+    pos_BS = np.arange(shape[1], dtype=np.int32) - (shape[1] - size_B[:, None]).astype(np.int32)
+    inside_BS = pos_BS >= 0
+    pos_BS = np.maximum(pos_BS, 0)
     source = source_BS, pos_BS, np.where(inside_BS, 0, -2).astype(np.int32)
     free_BT = np.full((shape[0], config.length), -1, np.int32)
     tokens_BKT, length_BK, score_BK = jax.device_get(search(params, free_BT, source))

@@ -5,15 +5,15 @@ A number that no part could use is refused before any data is read. Types are th
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from seqlab import axes
+from seqlab.config import DEFAULTS
 from seqlab.errors import UserError, nearest
 from seqlab.nn.stack import POLICIES
 
 CHOICES = {
-  "model.name": ("decoder", "encoder", "encoder_decoder"),
   "model.norm": ("rms", "layer"),
   "model.pool": ("mean", "last"),
   "model.dtype": ("float32", "bfloat16"),
@@ -47,6 +47,9 @@ KEYS = {
   SEED: ("seed",),
 }
 
+# What a network of arrays, whose sizes are arguments of its call, does not read.
+OF_TEXT = ("length", "model.", "data.tokenizer", "data.rows", "data.store")
+
 # Arguments of the members that a key may name. Mixers and channel mixers have a `check` of their
 # own, sources look at theirs when they are built.
 ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -58,7 +61,10 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     SHARE: ("decay_rate",),
   },
   "objective": {
-    NONNEGATIVE: ("z_loss", "memory"), BELOW_1: ("label_smoothing",), OPEN: ("rate",)
+    NONNEGATIVE: (
+      "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise",
+    ),
+    BELOW_1: ("label_smoothing",), OPEN: ("rate",),
   },
 }  # fmt: skip
 
@@ -94,9 +100,22 @@ def check(config: Mapping[str, Any]) -> None:
   axes_of(config)
 
 
+def check_unread(config: Mapping[str, Any], network: str, reads: Iterable[str]) -> None:
+  """Refuses a key that was set and that a network of arrays would not read; `reads` are those of
+  `config.model` that it does.
+  """
+  read = {"model.name", *(f"model.{name}" for name in reads)}
+  for key, (default, _) in DEFAULTS.items():
+    if key.startswith(OF_TEXT) and key not in read and _at(config, key) != default:
+      raise UserError(
+        f"config.{key}={_at(config, key)!r}: {network}() reads arrays and has no use for it; leave "
+        f"it out"
+      )
+
+
 def check_arguments(key: str, name: str, arguments: Mapping[str, Any]) -> None:
   """Refuses an argument out of range in the call that `config.{key}` names."""
-  for words, names in ARGUMENTS[key].items():
+  for words, names in ARGUMENTS.get(key, {}).items():
     for argument in names:
       if argument in arguments and not _within(arguments[argument], words):
         raise UserError(

@@ -40,14 +40,16 @@ class Log:
     if self._waiting:
       self._write()
 
-  def evaluated(self, step: int, numbers: dict[str, float]) -> None:
-    """Writes the numbers of the validation set.
+  def evaluated(self, step: int, numbers: dict[str, float], warning: str = "") -> None:
+    """Writes the numbers of the validation set, and shows what they warn of.
 
     Raises:
       Diverged: its loss is not finite.
     """
     self._writer.write(step, {f"valid/{k}": v for k, v in numbers.items()})
     self._progress.evaluated(step, numbers)
+    if warning:
+      self._progress.say(f"step {step}: {warning}")
     if not np.isfinite(numbers["loss"]):
       raise Diverged(f"step {step}: the loss of the validation set is {numbers['loss']}")
 

@@ -77,6 +77,12 @@ class Writer:
       if self._events is not None:
         self._events.write(int(step), values)
 
+  def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
+    """Shows PNGs in TensorBoard."""
+    if self._events is not None:
+      with self._blaming_the_disk():
+        self._events.write_images(step, images)
+
   def close(self) -> None:
     self._file.close()
     if self._events is not None:
@@ -116,8 +122,14 @@ class _Events:
     self._file.write_event(Event(step=start + 1, wall_time=time.time(), session_log=purge))
 
   def write(self, step: int, values: Mapping[str, float]) -> None:
-    scalars = [self._summary.Value(tag=k, simple_value=v) for k, v in values.items()]
-    summary = self._summary(value=scalars)
+    self._add(step, [self._summary.Value(tag=k, simple_value=v) for k, v in values.items()])
+
+  def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
+    made = {name: self._summary.Image(encoded_image_string=png) for name, png in images.items()}
+    self._add(step, [self._summary.Value(tag=name, image=image) for name, image in made.items()])
+
+  def _add(self, step: int, values: list[Any]) -> None:
+    summary = self._summary(value=values)
     self._file.write_event(self._event(step=step, wall_time=time.time(), summary=summary))
     if time.monotonic() > self._flushed + 10:
       self._file.flush()
@@ -130,20 +142,21 @@ class _Events:
 class Clock:
   """Speed over the last ticks, and the time to the end.
 
-  `tokens` and `flops` are of one step; `peak` is the FLOP/s of all devices, None where unknown.
+  `work` ({"tokens": …} or {"examples": …}) and `flops` are of one step; `peak` is the FLOP/s of all
+  devices, None where unknown.
   The first tick starts the clock, so that compiling is not counted; nor is what `paused` encloses.
   """
 
   def __init__(
     self,
     steps: int,
-    tokens: float,
+    work: Mapping[str, float],
     flops: float,
     peak: float | None = None,
     window: int = 20,
     now: Callable[[], float] = time.perf_counter,
   ):
-    self._steps, self._tokens, self._flops, self._peak = steps, tokens, flops, peak
+    self._steps, self._work, self._flops, self._peak = steps, work, flops, peak
     self._now, self._lost = now, 0.0
     self._ticks: collections.deque[tuple[int, float]] = collections.deque(maxlen=window + 1)
 
@@ -161,7 +174,7 @@ class Clock:
       self._lost += self._now() - began
 
   def rates(self) -> dict[str, float]:
-    """Returns steps, tokens and FLOP per second, MFU where the peak is known, seconds to the end.
+    """Returns steps, work and FLOP per second, MFU where the peak is known, seconds to the end.
 
     Empty until two ticks are there to measure between.
     """
@@ -173,7 +186,7 @@ class Clock:
     speed = (last - first) / (ended - began)
     rates = {
       "steps_per_second": speed,
-      "tokens_per_second": speed * self._tokens,
+      **{f"{name}_per_second": speed * count for name, count in self._work.items()},
       "flops_per_second": speed * self._flops,
       "eta_seconds": max(self._steps - last, 0) / speed,
     }

@@ -4,7 +4,7 @@ how good that is.
 
 from collections.abc import Sequence
 
-from seqlab import prepare
+from seqlab import pictures, prepare
 from seqlab.data.documents import Document
 from seqlab.errors import UserError
 from seqlab.predictors import predictor
@@ -63,13 +63,14 @@ def _documents(run: Trained, split: str, data: str) -> list[Document]:
 
 def _show_confusion(says: Classes, lines: Sequence[Line], name: str) -> None:
   """The table of what was taken for what, and its picture."""
-  from seqlab.pictures import confusion_picture
-
   counts = says.confusion(lines)
   if len(says.names) <= _SHOWN:
     rows = zip(says.names, counts.tolist(), strict=True)
     cells = [(label, *map(str, row)) for label, row in rows]
     show("labels in rows, predictions in columns", ("", *says.names), cells)
   path = says.run.folder / f"confusion_{name}.png"
-  confusion_picture(path, says.names, counts)
+  try:
+    path.write_bytes(pictures.confusion(says.names, counts))
+  except OSError as error:
+    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
   print(f"picture: {path}")

@@ -17,6 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from seqlab.data.array_sources import gives_arrays, read_arrays
+from seqlab.data.arrays import Arrays
 from seqlab.data.corpus import Corpus, corpus_fingerprint
 from seqlab.data.documents import Document
 from seqlab.data.durable import one_writer
@@ -74,8 +76,20 @@ def prepare(
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
 
 
+def data_of(
+  config: Any, tell: Tell | None = None, learned: Tokenizer | None = None
+) -> Corpus | Arrays:
+  """The data of a config: its text, prepared, or its arrays."""
+  data = config.data
+  if gives_arrays(data.source):
+    return read_arrays(data.source, data.valid)
+  return prepare(data.source, data.tokenizer, data.valid, data.store, tell, learned)
+
+
 def fingerprint(source: str, tokenizer: str, valid: str) -> str:
-  """That of the corpus that `prepare` would return; nothing is prepared."""
+  """That of the data that `data_of` would return; nothing is prepared."""
+  if gives_arrays(source):
+    return read_arrays(source, valid).fingerprint
   sources, splits = _members(source, valid)
   names = _names(sources, splits, plan_tokenizer(tokenizer))
   return corpus_fingerprint(names, [member.weight for member in sources])
@@ -103,9 +117,11 @@ def run(config: Any) -> None:
   from rich.console import Console
   from rich.markup import escape
 
-  data = config.data
-  corpus = prepare(data.source, data.tokenizer, data.valid, data.store)
   console = Console(soft_wrap=True)
+  corpus = data_of(config)
+  if isinstance(corpus, Arrays):
+    console.print("\n".join(f"{k}: {v}" for k, v in corpus.about().items()), markup=False)
+    return
   for store in corpus.stores:
     store.verify()
     console.print(_table(store))

@@ -40,6 +40,10 @@ class Progress:
       said = "  ".join(f"{name} {value:.4f}" for name, value in numbers.items())
       self._print(f"step {step}/{self._steps}  valid: {said}")
 
+  def say(self, text: str) -> None:
+    """A line of its own."""
+    self._print(text)
+
   def _print(self, text: str) -> None:
     self._console.print(text, soft_wrap=True, markup=False, highlight=False)
 
@@ -60,8 +64,9 @@ def line(step: int, steps: int, numbers: Mapping[str, float], valid: Mapping[str
     parts.append(f"loss {numbers['loss']:.4f}")
   if "loss" in valid:
     parts.append(f"valid {valid['loss']:.4f}")
-  if "tokens_per_second" in numbers:
-    parts.append("{}{} tokens/s".format(*scaled(numbers["tokens_per_second"])))
+  for work in ("tokens", "examples"):
+    if f"{work}_per_second" in numbers:
+      parts.append("{}{} {}/s".format(*scaled(numbers[f"{work}_per_second"]), work))
   if "flops_per_second" in numbers:
     parts.append("{} {}FLOP/s".format(*scaled(numbers["flops_per_second"])))
   if "mfu" in numbers:

@@ -5,7 +5,6 @@ import sys
 import jax
 import numpy as np
 
-from seqlab import networks
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -57,9 +56,10 @@ def run(
   """Prints each continuation after its prompt; a single one is streamed as it is drawn."""
   _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
   trained = open_run(workdir, step)
-  config, tokenizer = trained.config, trained.learned.tokenizer
+  config = trained.config
   if not config.objective.startswith("language_model"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
+  tokenizer = trained.learned.tokenizer
   # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
   prompt = [text.encode("utf-8", "replace").decode() for text in prompt or [""]]
   _warn_of_unknown(tokenizer, prompt)
@@ -72,7 +72,7 @@ def run(
       f"learned {config.length} positions"
     )
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
-  network = networks.make_network(config, trained.learned.vocab)
+  network = trained.objective.network
   decoding = Decoding(
     network, draw, eot=tokenizer.eot, ids=tokenizer.vocab, silent=tokenizer.silent
   )

@@ -14,26 +14,27 @@ from typing import Any
 
 import jax
 import numpy as np
-from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, build, flops, pretrained, runtime
 from seqlab import config as configs
 from seqlab.checkpoint import Checkpoints
-from seqlab.data.corpus import Corpus
+from seqlab.data.arrays import Arrays
+from seqlab.data.learned import learned_from
 from seqlab.data.loader import Loader, prefetch
 from seqlab.errors import UserError
-from seqlab.evaluate import evaluate, report
 from seqlab.folder import claim, describe, write_card
 from seqlab.log import Diverged, Log
 from seqlab.metrics import Clock, Writer
 from seqlab.objectives.base import Objective
 from seqlab.ops.backend import reference_forms
-from seqlab.prepare import prepare
+from seqlab.pictures import write as write_pictures
+from seqlab.prepare import data_of
 from seqlab.progress import Progress
 from seqlab.signals import signals
-from seqlab.step import State, make_eval_step, make_train_step, many_steps
+from seqlab.step import State, make_train_step, many_steps
 from seqlab.trained import best_or_latest, read_config, source_of
+from seqlab.validation import picturing, validation
 
 STOPPED, DIVERGED = 75, 77  # exit codes
 
@@ -45,9 +46,9 @@ def run(config: ConfigDict, workdir: str) -> int:
   build.check(config)
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
-  corpus = prepare(config.data.source, config.data.tokenizer, config.data.valid, config.data.store)
-  objective = build.make_objective(config, corpus)
-  loader = build.make_loader(config, corpus)
+  data = data_of(config)
+  objective = build.make_objective(config, learned_from(data))
+  loader = build.make_loader(config, data)
   optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
@@ -65,8 +66,8 @@ def run(config: ConfigDict, workdir: str) -> int:
       parameters=sum(x.size for x in jax.tree.leaves(state["params"])),
       flops_per_step=flops_per_step(objective, state, loader),
     )
-    write_card(folder, config, corpus, mesh, model)
-    print(describe(config, corpus, mesh, model["parameters"], loader.steps_per_epoch), flush=True)
+    write_card(folder, config, data, mesh, model)
+    print(describe(config, data, mesh, model["parameters"], loader.steps_per_epoch), flush=True)
     train_step = make_train_step(
       objective,
       optimizers,
@@ -76,15 +77,16 @@ def run(config: ConfigDict, workdir: str) -> int:
       skip_nonfinite=config.nonfinite == "skip",
     )
     dispatch = jax.jit(many_steps(train_step), donate_argnums=0)
-    validate = validation(config, objective, corpus, mesh)
+    validate = validation(config, objective, data, mesh)
+    picture = picturing(config, objective, data, mesh)
     metadata = dict(
       config=dict(configs.flat(config)), data=loader.fingerprint, machine=runtime.describe()
     )
 
     peak = flops.peak()
-    clock = Clock(
-      config.steps, config.batch * config.length, model["flops_per_step"], peak and peak * mesh.size
-    )
+    tokens = {"tokens": config.batch * config.length}
+    work = {"examples": config.batch} if isinstance(data, Arrays) else tokens
+    clock = Clock(config.steps, work, model["flops_per_step"], peak and peak * mesh.size)
     writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
     progress = stack.enter_context(Progress(config.steps, start))
     log = Log(writer, progress, clock, config.nonfinite == "stop")
@@ -102,7 +104,9 @@ def run(config: ConfigDict, workdir: str) -> int:
           log.flush()
           with clock.paused():
             valid = validate(state)
-          log.evaluated(step, valid)
+            pictures = picture(state)
+          log.evaluated(step, valid, objective.warning(valid))
+          writer.write_images(step, write_pictures(folder, step, pictures))
         if due(config.checkpoint.every) or valid or stop:
           log.flush()
           checkpoints.save(step, state, valid, metadata)
@@ -122,7 +126,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     )
     return STOPPED
   if valid:
-    write_card(folder, config, corpus, mesh, model, valid)
+    write_card(folder, config, data, mesh, model, valid)
   print(
     f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in (valid or {}).items()),
     flush=True,
@@ -201,22 +205,6 @@ def dispatches(
 def passed(before: int, step: int, end: int, every: int) -> bool:
   """Whether a multiple of `every` (0: none) lies after `before` and up to `step`, or the end is."""
   return step == end or (every > 0 and step // every > before // every)
-
-
-def validation(config: ConfigDict, objective: Objective, corpus: Corpus, mesh: Mesh):
-  """A function from the state to the metrics of the validation set."""
-  loader = build.make_loader(config, corpus, "valid", train=False)
-  eval_step = jax.jit(make_eval_step(objective))
-  whole = not config.evaluate.batches or config.evaluate.batches >= loader.steps_per_epoch
-  size = corpus.size("valid") if whole else None
-
-  def validate(state: State) -> dict[str, float]:
-    params = state["extra"].get("ema", state["params"])
-    extra = objective.init_extra(config.batch)
-    sums = evaluate(eval_step, params, loader, mesh, extra, config.evaluate.batches)
-    return report(objective, sums, size)
-
-  return validate
 
 
 @contextlib.contextmanager

@@ -12,12 +12,14 @@ from ml_collections import ConfigDict
 
 from seqlab import axes, build, pretrained
 from seqlab import config as configs
+from seqlab.data.array_sources import gives_arrays, read_whole
+from seqlab.data.arrays import Arrays
 from seqlab.data.corpus import Corpus
 from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
-from seqlab.prepare import fingerprint, prepare
+from seqlab.prepare import data_of, fingerprint, prepare
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,10 +70,10 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   config = read_config(workdir)
   mesh = axes.make_mesh({"data": -1})
   folder = pathlib.Path(workdir)
-  learned = load_learned(folder) or learned_from(_prepare(config))
+  learned = load_learned(folder) or learned_from(_data(config))
   objective = build.make_objective(config, learned)
   with axes.use_mesh(mesh, build.table(config)):
-    batch = build.example(config, mesh.size)
+    batch = build.example(config, learned, mesh.size)
     shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), batch)
     shapes = jax.tree.map(
       lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
@@ -83,14 +85,14 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   return Trained(folder, config, learned, objective, params, step, mesh)
 
 
-def own_data(run: Trained) -> Corpus:
+def own_data(run: Trained) -> Corpus | Arrays:
   """The data of the run's config, under the tokenizer of the run.
 
   Raises:
     UserError: as `check_own_data`.
   """
   check_own_data(run)
-  return _prepare(run.config, run.learned.tokenizer)
+  return _data(run.config, run.learned.text)
 
 
 def check_own_data(run: Trained) -> None:
@@ -105,24 +107,26 @@ def check_own_data(run: Trained) -> None:
     )
 
 
-def other_data(run: Trained, source: str) -> Corpus:
+def other_data(run: Trained, source: str) -> Corpus | Arrays:
   """The whole of another source as the split "train", under the tokenizer and with the class
   numbers of the run.
+
+  Raises:
+    UserError: it is not of the kind that the run was trained on.
   """
-  classes = (
-    run.learned.labels if run.config.objective.startswith(("classification", "tagging")) else ()
-  )
+  if gives_arrays(source, "--data") != bool(run.learned.shapes):
+    raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
+  if run.learned.shapes:
+    return read_whole(source, "--data", run.learned.shapes, run.learned.labels)
+  numbered = run.config.objective.startswith(("classification", "tagging"))
   return prepare(
     source,
     f"file(path={str(run.folder / TOKENIZER)!r})",
     "hash(fraction=0)",
     run.config.data.store,
-    labels=classes,
+    labels=run.learned.labels if numbered else (),
   )
 
 
-def _prepare(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus:
-  data = config.data
-  return prepare(
-    data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None, learned=learned
-  )
+def _data(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus | Arrays:
+  return data_of(config, tell=lambda line: None, learned=learned)

@@ -41,7 +41,7 @@ def mesh_of(**sizes):
     ("classes_bias_C", "C"),
     ("time", ""),
     ("mixer_norm", ""),  # a suffix in lower case is a word
-    ("count_X", ""),  # not in the alphabet
+    ("count_Q", ""),  # not in the alphabet
     ("q_DhK", ""),
     ("D", ""),  # a name, not a suffix
     ("_D", "D"),

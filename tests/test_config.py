@@ -260,9 +260,11 @@ def test_every_experiment_resolves(name, monkeypatch):
     build_split(config.data.valid)
   if "path='runs/" not in config.data.tokenizer:  # that is of a run made by another stage
     plan_tokenizer(config.data.tokenizer)
-  heads = dict(classification=dict(classes=2), tagging=dict(tags=3, crf=True))
+  heads = dict(
+    classification=dict(classes=2), regression=dict(classes=1), tagging=dict(tags=3, crf=True)
+  )
   head = heads.get(parse_one(config.objective).name, {})
-  networks.make_network(config, config.model.vocab or 300, **head)
+  networks.make_network(config, networks.Ends(config.model.vocab or 300, **head))
 
 
 @pytest.mark.parametrize("name", [n for n in experiments() if ":" not in n])

@@ -196,7 +196,6 @@ def test_a_tuple_of_another_shape(mistake, given, said):
     ("model.norm", "rsm", "rms"),
     ("data.rows", "window", "windows"),
     ("nonfinite", "halt", "stop, skip"),
-    ("model.name", "decodr", "decoder"),
   ],
 )
 def test_a_choice_that_is_none(mistake, key, value, right):
@@ -242,6 +241,8 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("model.mixer", "attention(head_width=3)", "attention(): head_width=3 must be even for rope"),
     ("model.mixer", "attention(window=-1)", "attention(): window=-1 must be positive, or 0"),
     ("model.mixer", "attention(positions='rpoe')", "(did you mean 'rope'?): choose from rope,"),
+    ("model.name", "decodr", "unknown 'decodr' (did you mean 'decoder'?)"),
+    ("model.name", "encoder_decoder(attention='dto')", "trains 'decoder'"),
     ("model.mixer", "lstm(hidden='a')", "hidden='a' of lstm() is not a whole number"),
     ("model.mixer", "lstm(hidden=-5)", "lstm(): hidden=-5 must be positive, or 0 for the width"),
     ("data.source", "embedded(megabytes='x')", "megabytes='x' of embedded() is not a number"),

@@ -39,46 +39,50 @@ ROOMS = {
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
   "config": "errors",
-  "limits": "errors axes nn",
+  "limits": "errors axes config nn",
   "networks": "errors spec nn models",
-  "build": "errors spec leaves axes data objectives optim step limits networks",
+  "heads": "errors data",
+  "build": "errors spec leaves axes data objectives optim step limits networks heads",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",
   "beam": "leaves axes models",
   "scores": "errors",
+  "pictures": "errors",
   "card": "",
   "progress": "",
   "signals": "",
   "table": "",
   "results": "errors scores",
-  "pictures": "",
   "log": "metrics progress",
   "prepare": "errors data",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
-  "generate": "errors networks prepare beam scores results table trained",
+  "validation": "axes data objectives step build evaluate",
+  "generate": "errors prepare beam scores results table trained",
   "predictors": "errors axes data objectives build scores trained evaluate",
   "predict": "errors data prepare results pictures table trained predictors",
-  "sample": "errors axes data config networks decode trained",
+  "sample": "errors axes data config decode trained",
   "costs": "errors spec leaves flops ops data nn networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
-  "config build log progress signals prepare folder trained evaluate",
+  "config build log progress signals pictures prepare folder trained validation",
   "cli": "errors runtime config",  # the commands themselves by name, when one runs
 }
 
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models",
-  "ml_collections": "config networks build folder trained costs train",
+  "ml_collections": "config networks build folder trained costs validation train",
   "optax": "optim step build",
   "orbax": "stored",
   "datasets": "data",
   "tokenizers": "data",
   "tensorboardX": "metrics",
   "matplotlib": "pictures",
+  "PIL": "pictures",
+  "sklearn": "data",
   "torch": "",
 }
 # Help and preparing data never wait for jax.
@@ -88,6 +92,8 @@ LAZY = (
   "tokenizers",
   "tensorboardX",
   "matplotlib",
+  "PIL",
+  "sklearn",
 )  # imported inside the function that needs them
 
 LINES = 260

@@ -132,7 +132,7 @@ class Time:
 
 def test_the_clock_leaves_out_compilation_and_pauses():
   time = Time()
-  clock = metrics.Clock(steps=100, tokens=64, flops=1e6, peak=1e7, now=time)
+  clock = metrics.Clock(steps=100, work={"tokens": 64}, flops=1e6, peak=1e7, now=time)
   assert clock.rates() == {}
   time.now += 60  # compiling
   clock.tick(1)
@@ -152,7 +152,7 @@ def test_the_clock_leaves_out_compilation_and_pauses():
 
 def test_the_clock_slides_and_needs_no_peak():
   time = Time()
-  clock = metrics.Clock(steps=100, tokens=1, flops=1, window=2, now=time)
+  clock = metrics.Clock(steps=100, work={"tokens": 1}, flops=1, window=2, now=time)
   for step, seconds in ((1, 0), (2, 1), (3, 1), (4, 10), (5, 10)):
     time.now += seconds
     clock.tick(step)

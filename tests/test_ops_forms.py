@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from seqlab.ops.activations import gelu
+from seqlab.ops.additive_attention import additive_attention
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
@@ -229,9 +230,19 @@ CASES = {
     part(chunked_cross_entropy, z_loss=0.1, chunk=2),
     lambda d: vocabulary(d, 7),
   ),
+  "additive attention in blocks": (additive_attention, lambda d: additive(d, 32, 7)),
+  "additive attention": (additive_attention, lambda d: additive(d, 5, 3)),
   "cross entropy by 3": (part(chunked_cross_entropy, chunk=3), lambda d: vocabulary(d, 7)),
   "cross entropy one token": (part(chunked_cross_entropy, chunk=9), lambda d: vocabulary(d, 1)),
 }
+
+
+def additive(draw, queries, keys):
+  """Queries of two texts; the first sees no key."""
+  seen = np.arange(keys) % 2 == (np.arange(queries) > queries // 2)[:, None]
+  seen[0] = False
+  q, k, v = draw.normal(2, queries, 4), draw.normal(2, keys, 4), draw.normal(2, keys, 4)
+  return q, k, v, draw.normal(4), jnp.broadcast_to(seen, (2, queries, keys))
 
 
 def values_and_gradients(op, arguments):

@@ -17,7 +17,7 @@ from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
-from seqlab.nn.cross_attention import CrossAttention
+from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import Plain
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
@@ -27,10 +27,14 @@ from seqlab.prepare import documents, prepare
 EOT, PAD, VOCAB = 6, 7, 8
 
 
-def network(*specs, depth=2):
-  layers = tuple(Layer(mixer(spec), Plain(ratio=2)) for spec in specs)
-  reading = tuple(Layer(x.mixer, x.mlp, cross=CrossAttention(2, parent=None)) for x in layers)
-  both = tuple(Layer(both_ways(x.mixer), x.mlp) for x in layers)
+def network(*specs, depth=2, attention="dot"):
+  layers = both = tuple(Layer(mixer(spec), Plain(ratio=2)) for spec in specs)
+  if attention != "none":
+    both = tuple(Layer(both_ways(x.mixer), x.mlp) for x in layers)
+  cross = dict(
+    dot=CrossAttention(2, parent=None), additive=AdditiveAttention(parent=None), none=None
+  )
+  reading = tuple(Layer(x.mixer, x.mlp, cross=cross[attention]) for x in layers)
   return Network(
     EncoderDecoder(vocab=VOCAB, width=16, depth=depth, layers=reading, encoder_layers=both)
   )
@@ -43,7 +47,7 @@ def packed(sources, targets, length):
   batch |= dict(labels_BT=np.zeros((1, length), np.int32), weight_BT=np.zeros((1, length), "f4"))
   batch["source_pair_BS"][:], batch["pair_BT"][:] = -2, -1
   for side, texts in (("source", sources), ("target", targets)):
-    at = 0
+    at = length - sum(len(ids) + 1 for ids in texts) if side == "source" else 0
     for number, ids in enumerate(texts):
       here, own = (0, slice(at, at + len(ids) + 1)), [EOT, *ids]
       tokens, pos, pair = names[:3] if side == "source" else names[3:]
@@ -59,13 +63,19 @@ SOURCES = ([1, 2, 3, 4], [5], [2, 2, 1])
 TARGETS = ([3, 1], [0, 5, 5, 2], [4])
 
 
-@pytest.fixture(
-  scope="module",
-  params=["attention(heads=2)", "lstm()", "min_gru() | attention(heads=2)"],
-  ids=lambda p: p,
-)
+MODELS = {
+  "attention(heads=2)": "dot",
+  "lstm()": "dot",
+  "min_gru() | attention(heads=2)": "dot",
+  "gru()": "additive",
+}
+
+
+@pytest.fixture(scope="module", params=[*MODELS, "gru() | lstm()"], ids=lambda p: p)
 def model(request):
-  net = network(*request.param.split(" | "))
+  """The last one has no attention: a row is one pair."""
+  attention = MODELS.get(request.param, "none")
+  net = network(*request.param.split(" | "), attention=attention)
   objective = SequenceToSequence(net)
   params = objective.init(jax.random.key(3), packed(SOURCES, TARGETS, 16))["model"]
   noise = lambda p: p + 0.2 * jax.random.normal(jax.random.key(p.size), p.shape)  # noqa: E731
@@ -78,6 +88,7 @@ def logits(net, params, batch):
   return np.array(net(params, x_BTD, method="logits"))
 
 
+@pytest.mark.parametrize("model", MODELS, indirect=True)
 def test_packed_pairs_are_read_as_if_alone(model):
   whole, at = logits(*model, packed(SOURCES, TARGETS, 16)), 0
   for source, target in zip(SOURCES, TARGETS, strict=True):
@@ -87,6 +98,7 @@ def test_packed_pairs_are_read_as_if_alone(model):
     at += size
 
 
+@pytest.mark.parametrize("model", MODELS, indirect=True)
 def test_the_source_is_read_and_told_apart(model):
   other = logits(*model, packed(([1, 2, 3, 0], *SOURCES[1:]), TARGETS, 16))
   whole = logits(*model, packed(SOURCES, TARGETS, 16))
@@ -107,6 +119,17 @@ def test_token_by_token_is_the_whole(model):
     pieces.append(net(params, x_BTD, method="logits"))
   whole = logits(net, params, batch)
   np.testing.assert_allclose(np.concatenate(pieces, 1), whole[:, :6], atol=3e-5)
+
+
+def test_without_attention_padding_before_the_source_is_not_read():
+  net = network("gru()", "lstm()", attention="none")
+  short, long = (packed(SOURCES[2:], TARGETS[2:], n) for n in (5, 9))
+  params = SequenceToSequence(net).init(jax.random.key(3), short)["model"]
+  np.testing.assert_allclose(
+    logits(net, params, short)[0, :2], logits(net, params, long)[0, :2], atol=1e-6
+  )
+  other = logits(net, params, packed([[2, 2, 0]], TARGETS[2:], 5))
+  assert abs(other - logits(net, params, short))[0, :2].max() > 1e-3, "the source is read"
 
 
 def test_label_smoothing_is_its_formula():
@@ -133,8 +156,9 @@ def source_rows(sources, length=6):
   ids = np.full((len(sources), length), PAD, np.int32)
   inside = np.zeros(ids.shape, bool)
   for row, source in enumerate(sources):
-    ids[row, : len(source) + 1], inside[row, : len(source) + 1] = [EOT, *source], True
-  return ids, np.where(inside, np.arange(length), 0), np.where(inside, 0, -2)
+    ids[row, -len(source) - 1 :], inside[row, -len(source) - 1 :] = [EOT, *source], True
+  pos = np.cumsum(inside, 1) - 1
+  return ids, np.where(inside, pos, 0), np.where(inside, 0, -2)
 
 
 def everything(net, params, source, most):
@@ -217,12 +241,13 @@ def translations(tmp_path_factory):
   return folder, source, german, english
 
 
-def test_a_store_of_pairs_gives_each_pair_once(translations):
+@pytest.mark.parametrize("rows", ["pairs", "one_pair"])
+def test_a_store_of_pairs_gives_each_pair_once(translations, rows):
   folder, source, german, english = translations
   corpus = prepare(source, "bytes()", "hash(fraction=0.2)", str(folder / "store"))
   found = []
   for split in ("train", "valid"):
-    loader = Loader(corpus, split, length=48, batch=2, rows="pairs", train=False)
+    loader = Loader(corpus, split, length=48, batch=2, rows=rows, train=False)
     for step in range(loader.steps_per_epoch):
       batch = loader(step)
       for row in range(2):
@@ -231,6 +256,9 @@ def test_a_store_of_pairs_gives_each_pair_once(translations):
           labels = batch["labels_BT"][row][here]
           assert labels[-1] == corpus.eot and batch["tokens_BT"][row][here][0] == corpus.eot
           assert batch["pos_BT"][row][here].tolist() == list(range(here.sum()))
+          assert batch["source_pos_BS"][row][there].tolist() == list(range(there.sum()))
+          if rows == "one_pair":
+            assert pair == 0 and there[-1]
           decode = corpus.tokenizer.decode
           found.append((decode(batch["source_BS"][row][there]), decode(labels)))
         assert (batch["weight_BT"][row] == (batch["pair_BT"][row] >= 0)).all()

@@ -4,8 +4,11 @@ mixture.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 from seqlab.data.files import identify
+from seqlab.data.pairs import Pairs
+from seqlab.data.rows import ROWS, TokenRows, check_choice
 from seqlab.data.store import Store
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
@@ -66,6 +69,51 @@ class Corpus:
     """
     counted = ("tokens", "documents", "bytes", "characters", "unknown")
     return {name: sum(s.meta["splits"][split][name] for s in self.stores) for name in counted}
+
+  def parts(
+    self, split: str, rows: str, *, length: int, seed: int, train: bool
+  ) -> tuple[list[TokenRows], tuple[float, ...]]:
+    """The rows of each store and its weight in the mixture.
+
+    Raises:
+      UserError: the split is empty or shorter than a window, or holds nothing for such rows.
+    """
+    check_choice("rows", rows, ROWS)
+    if not self.size(split)["documents"]:
+      raise UserError(
+        f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
+        "'tail(fraction=0.1)' for few long documents, or name a source"
+      )
+    paired = any(store.meta.get("pairs") for store in self.stores)
+    if paired and not issubclass(ROWS[rows], Pairs):
+      raise UserError(
+        "config.data.source: it holds pairs, which only sequence_to_sequence() reads; name one text"
+      )
+    stores = [s for s in self.stores if train or s.meta["splits"][split]["documents"]]
+    parts = [ROWS[rows](s.split(split), length, self.pad, seed) for s in stores]
+    for part in parts:
+      if train and not part.count:
+        held = part.tokens.count - 1
+        raise UserError(
+          f"config.length={length}: longer than the {split} text of {held} tokens; "
+          f"give length={held} or less, or more text"
+        )
+    return parts, self.weights if train else (1.0,) * len(stores)
+
+  def about(self) -> dict[str, Any]:
+    """What a run's card says of each source."""
+    return {
+      store.meta["source"]: dict(
+        sha256=store.meta["source_sha256"],
+        tokenizer=store.meta["tokenizer"],
+        vocabulary=store.meta["vocab"],
+        **{split: dict(self.size(split)) for split in ("train", "valid")},
+      )
+      for store in self.stores
+    }
+
+  def __str__(self) -> str:
+    return f"{self.size('train')['tokens']:,} tokens, vocabulary {self.vocab:,}"
 
 
 def corpus_fingerprint(stores: Sequence[str], weights: Sequence[float]) -> str:

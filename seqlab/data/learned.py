@@ -1,16 +1,19 @@
 """What a run keeps of its data in its own folder: its model is of use where the data is not.
 
-tokenizer/    what `load_tokenizer` reads
-data.json     vocab, eot, pad; labels, the names of the classes or tags in the order of their
-              numbers; between, what stands between words with tags; fingerprint of the corpus;
-              sources, each with its sha256
+tokenizer/    what `load_tokenizer` reads; where the data is text
+data.json     labels, the names of the classes or tags in the order of their numbers; fingerprint of
+              the data; vocab, eot, pad and the sources of text, each with its sha256, and what
+              stands `between` words with tags; shapes of arrays
 """
 
 import dataclasses
 import json
 import os
 import pathlib
+from collections.abc import Mapping
+from typing import Any
 
+from seqlab.data.arrays import Arrays
 from seqlab.data.corpus import Corpus
 from seqlab.data.tokenizers import Tokenizer, load_tokenizer, save_tokenizer
 from seqlab.errors import UserError
@@ -20,37 +23,49 @@ FILE, TOKENIZER = "data.json", "tokenizer"
 
 @dataclasses.dataclass(frozen=True)
 class Learned:
-  """What ids and class numbers mean to a model, and which corpus (`fingerprint`) taught it them."""
+  """What ids and class numbers mean to a model, or how its arrays look, and which data
+  (`fingerprint`) taught it them.
 
-  tokenizer: Tokenizer
+  shapes: of one example, by the names of a batch; empty where the data is text. between: what
+    stands between words that have tags; None where they have none.
+  """
+
   labels: list[str]
   fingerprint: str
+  text: Tokenizer | None = None
+  shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
   between: str | None = None
 
   @property
-  def vocab(self) -> int:
-    return self.tokenizer.vocab
+  def tokenizer(self) -> Tokenizer:
+    """Of text; a network of arrays is never asked for it."""
+    assert self.text is not None
+    return self.text
 
 
-def learned_from(corpus: Corpus) -> Learned:
-  return Learned(corpus.tokenizer, corpus.labels, corpus.fingerprint, corpus.between)
+def learned_from(data: Corpus | Arrays) -> Learned:
+  if isinstance(data, Arrays):
+    return Learned(data.labels, data.fingerprint, shapes=data.shapes)
+  return Learned(data.labels, data.fingerprint, data.tokenizer, between=data.between)
 
 
-def save_learned(corpus: Corpus, folder: pathlib.Path) -> None:
+def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
   """Writes tokenizer/ and data.json into the folder of a run."""
-  save_tokenizer(corpus.tokenizer, folder / TOKENIZER)
-  said = dict(
-    vocab=corpus.vocab,
-    eot=corpus.eot,
-    pad=corpus.pad,
-    labels=corpus.labels,
-    between=corpus.between,
-    fingerprint=corpus.fingerprint,
-    sources=[
-      dict(source=store.meta["source"], sha256=store.meta["source_sha256"])
-      for store in corpus.stores
-    ],
-  )
+  said: dict[str, Any] = dict(labels=data.labels, fingerprint=data.fingerprint)
+  if isinstance(data, Arrays):
+    said["shapes"] = data.shapes
+  else:
+    save_tokenizer(data.tokenizer, folder / TOKENIZER)
+    said |= dict(
+      vocab=data.vocab,
+      eot=data.eot,
+      pad=data.pad,
+      between=data.between,
+      sources=[
+        dict(source=store.meta["source"], sha256=store.meta["source_sha256"])
+        for store in data.stores
+      ],
+    )
   whole = folder / f"{FILE}.tmp"
   whole.write_text(json.dumps(said, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
   os.replace(whole, folder / FILE)
@@ -67,7 +82,8 @@ def load_learned(folder: pathlib.Path) -> Learned | None:
     return None
   try:
     said = json.loads(path.read_text(encoding="utf-8"))
-    tokenizer = load_tokenizer(folder / TOKENIZER)
-    return Learned(tokenizer, said["labels"], said["fingerprint"], said.get("between"))
+    shapes = {name: tuple(shape) for name, shape in said.get("shapes", {}).items()}
+    text = None if shapes else load_tokenizer(folder / TOKENIZER)
+    return Learned(said["labels"], said["fingerprint"], text, shapes, said.get("between"))
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise UserError(f"{path}: unreadable ({error}); `seqlab train` writes it again") from None

@@ -6,49 +6,17 @@ computes its own rows and nothing else. Resuming is calling with another step; r
 arguments.
 """
 
-from collections.abc import Collection
-from typing import ClassVar, Protocol
-
 import numpy as np
 
-from seqlab.data.corpus import Corpus
-from seqlab.data.examples import Examples
 from seqlab.data.files import identify
 from seqlab.data.mixture import Mixture, divide
-from seqlab.data.packing import Packed
-from seqlab.data.pairs import Pairs
 from seqlab.data.permutation import permute
 from seqlab.data.prefetch import prefetch as prefetch
-from seqlab.data.store import Tokens
-from seqlab.data.tagged import Tagged
+from seqlab.data.rows import Data, Rows, check_choice
 from seqlab.data.windows import Batch, Windows
-from seqlab.errors import UserError, nearest
+from seqlab.errors import UserError
 
 _BLOCK = 4096  # places of a permutation computed at once: one batch's alone would cost 0.1 ms
-
-
-class Rows(Protocol):
-  """The rows of one source, each computed from its index: `count` in an epoch of training, and
-  `evaluation_count` that hold every label of `tokens` once.
-  """
-
-  names: ClassVar[tuple[str, ...]]  # of a batch: int32, and float32 where it is a weight
-  tokens: Tokens
-  count: int
-  evaluation_count: int
-
-  def __init__(self, tokens: Tokens, length: int, pad: int, seed: int): ...
-  def train(self, index_B: np.ndarray, epoch: int) -> Batch: ...
-  def evaluate(self, index_B: np.ndarray) -> Batch: ...
-
-
-ROWS: dict[str, type[Rows]] = {
-  "windows": Windows,
-  "packed": Packed,
-  "examples": Examples,
-  "pairs": Pairs,
-  "tagged": Tagged,
-}
 ORDERS = ("shuffled", "lanes")
 
 
@@ -56,8 +24,8 @@ class Loader:
   """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
 
   rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
-    document a row and its label, "pairs" fills rows with whole pairs, "tagged" gives each document
-    a row and the tags of its words.
+    document a row and its label, "pairs" fills rows with whole pairs, "one_pair" has one in each,
+    "tagged" gives each document a row and the tags of its words.
   order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
     goes on where row r of step s ended.
   train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has
@@ -69,7 +37,7 @@ class Loader:
 
   def __init__(
     self,
-    corpus: Corpus,
+    data: Data,
     split: str = "train",
     *,
     length: int,
@@ -81,8 +49,7 @@ class Loader:
     process: int = 0,
     processes: int = 1,
   ):
-    _check_choice("rows", rows, ROWS)
-    _check_choice("order", order, ORDERS)
+    check_choice("order", order, ORDERS)
     if order == "lanes" and rows != "windows":
       raise UserError(
         f"config.data.rows={rows!r}: state is carried between windows; use 'windows', or carry none"
@@ -95,33 +62,19 @@ class Loader:
       raise UserError(f"config.length={length}: must be at least 1")
     self._train, self._order, self._seed, self.batch = train, order, seed, batch
     self._mine = np.arange(process * (batch // processes), (process + 1) * (batch // processes))
-    if not corpus.size(split)["documents"]:
-      raise UserError(
-        f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
-        "'tail(fraction=0.1)' for few long documents, or name a source"
-      )
-    if rows != "pairs" and any(store.meta.get("pairs") for store in corpus.stores):
-      raise UserError(
-        "config.data.source: it holds pairs, which only sequence_to_sequence() reads; name one text"
-      )
-    stores = [s for s in corpus.stores if train or s.meta["splits"][split]["documents"]]
-    weights = corpus.weights if train else (1.0,) * len(stores)
-    self._parts: list[Rows] = [ROWS[rows](s.split(split), length, corpus.pad, seed) for s in stores]
+    parts, weights = data.parts(split, rows, length=length, seed=seed, train=train)
+    self._parts: list[Rows] = list(parts)
     self._mixture = Mixture(weights, seed)
     self._lanes = divide(batch, weights)
     self._blocks: dict[int, tuple[tuple[int, int], np.ndarray]] = {}
-    if train:
-      _check_length(length, split, self._parts)
-      if order == "lanes" and not self._lanes.all():
-        raise UserError(
-          f"config.batch={batch}: too few lanes for the weights of {len(stores)} sources"
-        )
+    if train and order == "lanes" and not self._lanes.all():
+      raise UserError(
+        f"config.batch={batch}: too few lanes for the weights of {len(parts)} sources"
+      )
     self._counts = np.array([part.evaluation_count for part in self._parts])
     epoch_rows = sum(part.count for part in self._parts) if train else int(self._counts.sum())
     self.steps_per_epoch = -(-epoch_rows // batch)
-    self.fingerprint = identify(
-      [corpus.fingerprint, split, length, batch, seed, rows, order, train]
-    )
+    self.fingerprint = identify([data.fingerprint, split, length, batch, seed, rows, order, train])
 
   def __call__(self, step: int) -> Batch:
     """The rows of this process of the global batch of `step`."""
@@ -146,7 +99,8 @@ class Loader:
     pieces = []
     for number in np.unique(source):
       where = np.flatnonzero(source == number)
-      part: Windows = self._parts[number]
+      part = self._parts[number]
+      assert isinstance(part, Windows)
       pieces.append((where, part.lane(lane[where], int(self._lanes[number]), step)))
     return _join(pieces, len(self._mine))
 
@@ -201,18 +155,3 @@ def _join(pieces: list[tuple[np.ndarray, Batch]], rows: int) -> Batch:
     for name, values in batch.items():
       out[name][where] = values
   return out
-
-
-def _check_length(length: int, split: str, parts: list[Rows]) -> None:
-  for part in parts:
-    if not part.count:
-      held = part.tokens.count - 1
-      raise UserError(
-        f"config.length={length}: longer than the {split} text of {held} tokens; "
-        f"give length={held} or less, or more text"
-      )
-
-
-def _check_choice(key: str, value: str, known: Collection[str]) -> None:
-  if value not in known:
-    raise UserError(f"{key}={value!r}: must be one of {', '.join(known)}{nearest(value, known)}")

@@ -41,8 +41,15 @@ class Pairs:
         f"config.length={length}: the longest side of a pair has {longest} tokens with its "
         f"end-of-text; give length={longest} or more, or take the pair out"
       )
-    self._first, self._pairs = plan(self._size.max(1), length, seed)
+    self._first, self._pairs = self._plan(seed)
     self.count = self.evaluation_count = len(self._first) - 1
+
+  def _plan(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return plan(self._size.max(1), self.length, seed)
+
+  def _source_start(self, pair: int) -> int:
+    """The column in which the first source of a row begins."""
+    return 0
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)
@@ -61,8 +68,9 @@ class Pairs:
     for row, index in enumerate(index_B.tolist()):
       if index >= self.count:
         continue
-      at = [0, 0]
-      for number, pair in enumerate(self._pairs[self._first[index] : self._first[index + 1]]):
+      pairs_here = self._pairs[self._first[index] : self._first[index + 1]]
+      at = [self._source_start(pairs_here[0]), 0]
+      for number, pair in enumerate(pairs_here):
         for side, (tokens, pos, pairs) in enumerate((self.names[:3], self.names[3:6])):
           size = int(self._size[pair, side])
           here = slice(at[side], at[side] + size)
@@ -74,3 +82,15 @@ class Pairs:
         batch["labels_BT"][row, here] = buffer[1 : size + 1]
         batch["weight_BT"][row, here] = 1
     return batch
+
+
+class OnePair(Pairs):
+  """Row i is pair i, its source at the end of the row, so that the state after the last column is
+  the state after the source: for networks that hand it over.
+  """
+
+  def _plan(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    return np.arange(len(self._size) + 1), np.arange(len(self._size))
+
+  def _source_start(self, pair: int) -> int:
+    return self.length - int(self._size[pair, 0])

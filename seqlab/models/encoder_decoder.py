@@ -1,5 +1,6 @@
-"""Sequence to sequence (arXiv:1409.3215, arXiv:1706.03762): an encoder reads the source both ways,
-and every block of a decoder attends to what it made of it.
+"""Sequence to sequence: an encoder reads the source both ways, and every block of a decoder attends
+to what it made of it (arXiv:1409.0473, arXiv:1706.03762); or, without attention, the decoder goes
+on from the state that the source left (arXiv:1409.3215).
 """
 
 import jax
@@ -13,6 +14,9 @@ from seqlab.nn.stack import Layer, Stack
 class EncoderDecoder(Decoder):
   """A decoder whose layers have cross-attention, with an encoder of the same depth. Source and
   target share one vocabulary and its embedding.
+
+  Layers without cross-attention: a row is one pair, and its source ends in the last column, after
+  the padding. The encoder's mixers are the decoder's kind, and their state is handed over.
   """
 
   encoder_layers: tuple[Layer, ...] = ()
@@ -38,12 +42,19 @@ class EncoderDecoder(Decoder):
     source: ids, positions and numbers of the pairs, each int [B, S]; a token sees the source whose
       number is its own in `pair_BT`.
     """
-    memory = None
+    shown_BT, kept, memory = pos_BT, state, None
+    handed = self.layers[0].cross is None
     if source is not None and pair_BT is not None:
       source_BS, source_pos_BS, source_pair_BS = source
       x_BSD = self.embed(source_BS, source_pos_BS, train)
-      x_BSD, _ = self.encoder(x_BSD, source_pos_BS, None, train)
-      memory = Memory(self.encoder_norm(x_BSD), source_pair_BS, pair_BT)
-    x_BTD = self.embed(tokens_BT, pos_BT, train)
+      if handed:
+        state = state or self.init_state(len(x_BSD), 1)
+        _, state = self.encoder(x_BSD, source_pos_BS, state, train)
+      else:
+        x_BSD, _ = self.encoder(x_BSD, source_pos_BS, None, train)
+        memory = Memory(self.encoder_norm(x_BSD), source_pair_BS, pair_BT)
+    if handed:
+      pos_BT = pos_BT + 1  # position 0 would begin from nothing
+    x_BTD = self.embed(tokens_BT, shown_BT, train)
     x_BTD, state = self.stack(x_BTD, pos_BT, state, train, memory)
-    return self.final_norm(x_BTD), state
+    return self.final_norm(x_BTD), None if kept is None else state

@@ -23,7 +23,8 @@ class Network:
     depth.
     """
     params = self.module.init({"params": key}, *inputs)["params"]
-    depth = getattr(self.module, "depth", None) or self.module.decoder.depth
+    body = getattr(self.module, "decoder", self.module)
+    depth = getattr(body, "depth", 0)  # 0 where there is no stack, and nothing to scale
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
       name = path_of(path)

@@ -11,6 +11,7 @@ import numpy as np
 
 from seqlab import axes
 from seqlab.nn.layers import weight
+from seqlab.ops.additive_attention import additive_attention
 from seqlab.ops.attention import attention
 from seqlab.ops.dense import dense
 
@@ -64,3 +65,30 @@ class CrossAttention(nn.Module):
     )
     out_HKD = weight(self, "out_HKD", (*shape[1:], width))
     return dense(jnp.swapaxes(y_BHTK, 1, 2), out_HKD, contract=2), state
+
+
+class AdditiveAttention(nn.Module):
+  """Scores from a layer with tanh (Bahdanau 2014, arXiv:1409.0473, appendix A.1.2). The query is
+  what the block's mixer wrote, and the next block reads what was found, as in arXiv:1609.08144
+  (figure 1), so that all times are computed at once.
+
+  State and memory as in `CrossAttention`.
+  """
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, memory: Memory | None, state: dict | None
+  ) -> tuple[jax.Array, dict]:
+    shape = (width := x_BTD.shape[-1], width)
+    q_BTF = axes.constrain(dense(x_BTD, weight(self, "q_DF", shape)), "BTF")
+    segment_BT = jnp.zeros(x_BTD.shape[:2], jnp.int32)
+    if memory is not None:
+      segment_BT = memory.segment_BT
+      k_BSF = axes.constrain(dense(memory.x_BSD, weight(self, "k_DF", shape)), "BSF")
+      v_BSF = axes.constrain(dense(memory.x_BSD, weight(self, "v_DF", shape)), "BSF")
+      state = dict(k_BSF=k_BSF, v_BSF=v_BSF, segment_BS=memory.segment_BS)
+    assert state is not None
+    score_F = weight(self, "score_F", (width,), std=width**-0.5)
+    seen_BTS = segment_BT[:, :, None] == state["segment_BS"][:, None, :]
+    y_BTF = additive_attention(q_BTF, state["k_BSF"], state["v_BSF"], score_F, seen_BTS)
+    return dense(y_BTF, weight(self, "out_FD", shape)), state

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.nn.cross_attention import CrossAttention, Memory
+from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention, Memory
 from seqlab.nn.layers import Norm
 from seqlab.nn.mixers.base import Mixer
 
@@ -33,7 +33,7 @@ class Layer:
   mlp: nn.Module | None
   norm: str = "rms"
   dropout: float = 0.0
-  cross: CrossAttention | None = None
+  cross: CrossAttention | AdditiveAttention | None = None
 
   def init_state(self, *arguments: Any) -> dict:
     """The mixer's state before the first token; a layer that reads a memory keeps it apart."""

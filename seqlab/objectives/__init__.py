@@ -2,6 +2,7 @@
 may name.
 """
 
+from seqlab.objectives.autoencoding import Autoencoding
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
@@ -10,6 +11,7 @@ from seqlab.objectives.multi_label_classification import MultiLabelClassificatio
 from seqlab.objectives.regression import Regression
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
 from seqlab.objectives.tagging import Tagging
+from seqlab.objectives.variational import Variational
 
 OBJECTIVES: dict[str, type[Objective]] = dict(
   language_model=LanguageModel,
@@ -19,4 +21,6 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   multi_label_classification=MultiLabelClassification,
   regression=Regression,
   tagging=Tagging,
+  autoencoding=Autoencoding,
+  variational=Variational,
 )

@@ -4,12 +4,28 @@ Training is a game of one or more players; ordinary training has the one player 
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
 
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 Batch = Mapping[str, Any]  # arrays of jax or numpy, by names that spell their axes
+
+
+class Points(NamedTuple):
+  """Points of a plane, [N, 2], and the class of each, [N], where there is one."""
+
+  x_N2: jax.Array
+  label_N: Any = None
+
+
+# By name: images [rows, columns, Y, X, D] of values from 0 to 1 in a grid, or points.
+Pictures = dict[str, jax.Array | Points]
+
+
+def array_of(batch: Batch) -> jax.Array:
+  """The array that a batch of arrays holds."""
+  return batch["image_BYXD"] if "image_BYXD" in batch else batch["x_BD"]
 
 
 class Network(Protocol):
@@ -31,11 +47,18 @@ class OnePlayer:
 
   players: ClassVar[tuple[str, ...]] = ("model",)
   rows: ClassVar[str] = ""
+  pictured: ClassVar[int] = 0
   network: Network
 
   def inputs(self, batch: Batch) -> tuple:
     """What the network reads of a batch."""
     return batch["tokens_BT"], batch["pos_BT"]
+
+  def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
+    return {}
+
+  def warning(self, numbers: dict[str, float]) -> str:
+    return ""
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
     return {"model": self.network.init(key, *self.inputs(batch))}
@@ -65,12 +88,15 @@ class Objective(Protocol):
 
   rows: the rows that it reads, or "" for those of `config.data.rows`. counts: what the weight of
   its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
+  pictured: examples that its pictures show; 0 where it has none.
   """
 
   players: ClassVar[tuple[str, ...]]
+  network: Any
   rows: ClassVar[str]
   counts: ClassVar[str]
   whole_text: ClassVar[bool]
+  pictured: ClassVar[int]
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
     """Fresh parameters, {player: tree}."""
@@ -86,4 +112,12 @@ class Objective(Protocol):
     """The scalar that `player` minimises, its metrics and the new `extra`; `key` is None in
     evaluation.
     """
+    ...
+
+  def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
+    """What a person would look at after an evaluation; a jax function of its arguments."""
+    ...
+
+  def warning(self, numbers: dict[str, float]) -> str:
+    """What the numbers of an evaluation say that a person should know, or ""."""
     ...

@@ -1,13 +1,13 @@
-"""One class for each sequence: cross entropy in nats and accuracy.
+"""One class for each sequence or array: cross entropy in nats and accuracy.
 
-The batch holds `tokens_BT`, `pos_BT`, `weight_BT` (1 on tokens of the text), `label_B` and
-`weight_B` (0 for the rows that fill up the last batch of an evaluation).
+The batch holds `tokens_BT`, `pos_BT` and `weight_BT` (1 on tokens of the text), or an array; and
+`label_B` and `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network, OfTexts
+from seqlab.objectives.base import Batch, Metrics, Network, OfTexts, array_of
 from seqlab.ops.cross_entropy import cross_entropy
 
 
@@ -18,6 +18,9 @@ class Classification(OfTexts):
 
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing
+
+  def inputs(self, batch: Batch) -> tuple:
+    return super().inputs(batch) if "tokens_BT" in batch else (array_of(batch),)
 
   def predict(self, params: dict, batch: Batch) -> jax.Array:
     """The probabilities of the classes, [B, C]."""

@@ -30,6 +30,8 @@ def predictor(run: Trained) -> Predictor:
   Raises:
     UserError: it has none.
   """
+  if run.learned.shapes:
+    raise UserError(f"--workdir={run.folder}: was trained on arrays; `predict` is for texts")
   made = PREDICTORS.get(type(run.objective))
   if made is None:
     raise UserError(

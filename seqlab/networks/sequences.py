@@ -1,4 +1,4 @@
-"""From a config to a network: its layers, and a user's own mixers."""
+"""Networks of sequences: stacks of mixers, the user's own among them."""
 
 import dataclasses
 import importlib.util
@@ -9,13 +9,14 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from seqlab.errors import UserError
+from seqlab.errors import UserError, nearest
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
-from seqlab.nn.cross_attention import CrossAttention
+from seqlab.networks.ends import Ends
+from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
@@ -75,34 +76,65 @@ def reading(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
   return tuple(dataclasses.replace(layer, mixer=both_ways(layer.mixer)) for layer in layers)
 
 
-def writing(config: ConfigDict, layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
-  """The layers of a decoder that reads a source; heads are those of its attention, where it has
-  any.
-  """
-  width = config.model.width
-  heads = next((layer.mixer.heads for layer in layers if isinstance(layer.mixer, Attention)), 4)
-  if width % heads:
-    raise UserError(f"config.model.width={width}: cross-attention of {heads} heads does not fit")
-  return tuple(
-    dataclasses.replace(layer, cross=CrossAttention(heads, parent=None)) for layer in layers
-  )
+def decoder(config: ConfigDict, ends: Ends) -> Network:
+  """Reads from left to right; a head over classes where there are any."""
+  return _headed(Decoder(layers=make_layers(config), **_common(config, ends)), config, ends)
 
 
-def make_network(
-  config: ConfigDict, vocab: int, classes: int = 0, tags: int = 0, crf: bool = False
-) -> Network:
-  """The network for `vocab` token ids, with a head over `classes` of texts or `tags` of words where
-  there are any; `crf` gives the tags a chain.
+def encoder(config: ConfigDict, ends: Ends) -> Network:
+  """A decoder whose mixers read both ways."""
+  body = Decoder(layers=reading(make_layers(config)), **_common(config, ends))
+  return _headed(body, config, ends)
+
+
+def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:
+  """attention: "dot" over the encoder's features, with the heads of the mixers' attention (4 where
+  there is none), "additive", or "none": the decoder goes on from the encoder's last state.
   """
-  model = config.model
-  if model.vocab and model.vocab < vocab:
+  if attention not in ATTENTIONS:
     raise UserError(
-      f"config.model.vocab={model.vocab}: the tokenizer has {vocab} ids; set it to {vocab} "
-      f"or more, or 0"
+      f"config.model.name: attention={attention!r} of encoder_decoder()"
+      f"{nearest(attention, ATTENTIONS)}: choose from {', '.join(ATTENTIONS)}"
     )
-  layers = make_layers(config)
-  common: dict[str, Any] = dict(
-    vocab=model.vocab or vocab,
+  layers, width = make_layers(config), config.model.width
+  heads = next((layer.mixer.heads for layer in layers if isinstance(layer.mixer, Attention)), 0)
+  if attention == "none":
+    if heads:
+      raise UserError(
+        f"config.model.mixer={config.model.mixer!r}: attention() has no last state that "
+        f"encoder_decoder(attention='none') could hand over; use recurrent mixers"
+      )
+    return Network(EncoderDecoder(layers=layers, encoder_layers=layers, **_common(config, ends)))
+  if attention == "dot" and width % (heads or 4):
+    raise UserError(
+      f"config.model.width={width}: cross-attention of {heads or 4} heads does not fit"
+    )
+  dot = attention == "dot"
+  cross = CrossAttention(heads or 4, parent=None) if dot else AdditiveAttention(parent=None)
+  own = tuple(dataclasses.replace(layer, cross=cross) for layer in layers)
+  made = EncoderDecoder(layers=own, encoder_layers=reading(layers), **_common(config, ends))
+  return Network(made)
+
+
+ATTENTIONS = ("dot", "additive", "none")
+
+
+def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
+  """With a head over classes or tags in place of the one over tokens, where there are any."""
+  if ends.tags:
+    return Network(Tagger(body, ends.tags, ends.crf))
+  return Network(Classifier(body, ends.classes, config.model.pool) if ends.classes else body)
+
+
+def _common(config: ConfigDict, ends: Ends) -> dict[str, Any]:
+  model = config.model
+  if model.vocab and model.vocab < ends.vocab:
+    raise UserError(
+      f"config.model.vocab={model.vocab}: the tokenizer has {ends.vocab} ids; set it to "
+      f"{ends.vocab} or more, or 0"
+    )
+  return dict(
+    vocab=model.vocab or ends.vocab,
     width=model.width,
     depth=model.depth,
     norm=model.norm,
@@ -113,10 +145,3 @@ def make_network(
     remat=model.remat,
     unroll=model.unroll,
   )
-  if model.name == "encoder_decoder":
-    own = writing(config, layers)
-    return Network(EncoderDecoder(layers=own, encoder_layers=reading(layers), **common))
-  body = Decoder(layers=reading(layers) if model.name == "encoder" else layers, **common)
-  if tags:
-    return Network(Tagger(body, tags, crf))
-  return Network(Classifier(body, classes, model.pool) if classes else body)

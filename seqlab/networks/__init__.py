@@ -1,0 +1,23 @@
+"""From a config to a network: the members of `config.model.name`."""
+
+from collections.abc import Callable
+
+from ml_collections import ConfigDict
+
+from seqlab.models.network import Network
+from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
+from seqlab.networks.arrays import READS as READS
+from seqlab.networks.ends import Ends as Ends
+from seqlab.networks.sequences import decoder, encoder, encoder_decoder
+from seqlab.networks.sequences import load_plugins as load_plugins
+from seqlab.spec import make, parse_one
+
+NETWORKS: dict[str, Callable[..., Network]] = dict(
+  decoder=decoder, encoder=encoder, encoder_decoder=encoder_decoder, **OF_ARRAYS
+)
+
+
+def make_network(config: ConfigDict, ends: Ends) -> Network:
+  """The network that `config.model.name` calls, between the ends that the data gives it."""
+  call = parse_one(config.model.name, "config.model.name")
+  return make(call, NETWORKS, "config.model.name", config=config, ends=ends)

@@ -1,0 +1,145 @@
+"""The evidence lower bound of a variational autoencoder (arXiv:1312.6114), in nats an example.
+
+    loss = -E_q[log p(x | z)] + KL(q(z | x) || N(0, 1))
+
+The batch holds one array of values from 0 to 1 and `weight_B`; p(x | z) is Bernoulli, its logits
+from the network's `decode`, and q(z | x) normal, its mean and log variance from `encode`.
+"""
+
+from typing import Any, ClassVar
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqlab.objectives.autoencoding import bernoulli, beside
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, Points, array_of
+
+
+class Variational(OnePlayer):
+  """beta: weight of the divergence (Higgins 2017). warmup: steps over which it rises from 0 to beta
+  (arXiv:1511.06349). free_bits: nats of each latent number, in the mean over a batch, that cost
+  nothing (arXiv:1606.04934, equation 15). importance: samples of the tighter bound that an
+  evaluation tells as well (arXiv:1509.00519, equation 8); 0 for none.
+
+  The metrics are of the plain bound, whatever is minimised.
+  """
+
+  counts: ClassVar[str] = "examples"
+  whole_text: ClassVar[bool] = False
+  pictured: ClassVar[int] = 1000
+
+  def __init__(
+    self,
+    network: Network,
+    beta: float = 1.0,
+    warmup: int = 0,
+    free_bits: float = 0.0,
+    importance: int = 0,
+  ):
+    self.network, self.beta, self.warmup = network, beta, warmup
+    self.free_bits, self.importance = free_bits, importance
+
+  def inputs(self, batch: Batch) -> tuple:
+    return (array_of(batch),)
+
+  def init_extra(self, batch_size: int) -> dict[str, Any]:
+    return {"turns": jnp.zeros((), jnp.int32)} if self.warmup else {}
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    params, x_BYXD, weight_B = params[player], array_of(batch), batch["weight_B"]
+    mean_BZ, logvar_BZ = self.network(params, x_BYXD, method="encode")
+    noise_BZ = self._noise(x_BYXD, key, mean_BZ.shape)
+    logits_BYXD = self.network(params, mean_BZ + jnp.exp(logvar_BZ / 2) * noise_BZ, method="decode")
+    told_B = bernoulli(logits_BYXD, x_BYXD)
+    kl_BZ = 0.5 * (mean_BZ**2 + jnp.exp(logvar_BZ) - 1 - logvar_BZ)
+    kl_B, weight = kl_BZ.sum(1), jnp.sum(weight_B)
+
+    def mean(x_B: jax.Array) -> jax.Array:
+      return jnp.sum(x_B * weight_B) / jnp.maximum(weight, 1.0)
+
+    beta = jnp.float32(self.beta)
+    if self.warmup and key is not None:
+      beta *= jnp.minimum(extra["turns"] / self.warmup, 1)
+      extra = extra | {"turns": extra["turns"] + 1}
+    kl = mean(kl_B)
+    if self.free_bits:
+      kl_Z = jnp.sum(kl_BZ * weight_B[:, None], 0) / jnp.maximum(weight, 1.0)
+      kl = jnp.sum(jnp.maximum(kl_Z, self.free_bits))
+    metrics = {
+      "loss": (jnp.sum((told_B + kl_B) * weight_B), weight),
+      "reconstruction": (jnp.sum(told_B * weight_B), weight),
+      "kl": (jnp.sum(kl_B * weight_B), weight),
+    }
+    if self.importance and key is None:
+      bound_B = self._importance(params, x_BYXD, mean_BZ, logvar_BZ)
+      metrics["importance_bound"] = (jnp.sum(bound_B * weight_B), weight)
+    return mean(told_B) + beta * kl, metrics, extra
+
+  def warning(self, numbers: dict[str, float]) -> str:
+    if numbers["kl"] > 0.1:
+      return ""
+    return (
+      f"the divergence has collapsed: {numbers['kl']:.4f} nats, so that the latent says nothing of "
+      f"the example; variational(warmup=…), free_bits=… or a smaller beta keep it in use"
+    )
+
+  def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
+    """Reconstructions; samples; one latent number after another from -3 to 3; where examples lie in
+    the two latent numbers that vary most.
+    """
+    params, x_BYXD = params["model"], array_of(batch)
+
+    def shown(z_NZ: jax.Array) -> jax.Array:
+      return jax.nn.sigmoid(self.network(params, z_NZ, method="decode"))
+
+    mean_BZ, _ = self.network(params, x_BYXD, method="encode")
+    latent = mean_BZ.shape[1]
+    samples = shown(jax.random.normal(key, (100, latent)))
+    spread_Z = jnp.var(mean_BZ, 0)
+    first = jnp.argsort(-spread_Z)[: min(latent, 10)]
+    steps = jnp.linspace(-3, 3, 10)
+    moved = jnp.zeros((len(first), len(steps), latent))
+    moved = moved.at[jnp.arange(len(first)), :, first].set(steps)
+    moved = shown(moved.reshape(-1, latent)).reshape(len(first), len(steps), *x_BYXD.shape[1:])
+    found: Pictures = {
+      "reconstructions": beside(x_BYXD, shown(mean_BZ)),
+      "samples": samples.reshape(10, 10, *samples.shape[1:]),
+      "traversals": moved,
+    }
+    if latent > 1:
+      found["latent"] = Points(mean_BZ[:, first[:2]], batch.get("label_B"))
+    return found
+
+  def _noise(
+    self, x_BYXD: jax.Array, key: jax.Array | None, shape: tuple[int, ...], draw: Any = 0
+  ) -> jax.Array:
+    """Normal noise; in evaluation an example's own values decide it, so that no number depends on
+    the batch.
+    """
+    if key is not None:
+      return jax.random.normal(key, shape)
+    flat_BD = x_BYXD.reshape(len(x_BYXD), -1)
+    odd_D = 2 * np.arange(flat_BD.shape[1], dtype=np.uint32) + 1
+    bits_BD = jax.lax.bitcast_convert_type(flat_BD.astype(jnp.float32), jnp.uint32)
+    number_B = jnp.sum(bits_BD * odd_D, 1, dtype=jnp.uint32)
+    seed = jax.random.key(draw)
+    return jax.vmap(lambda n: jax.random.normal(jax.random.fold_in(seed, n), shape[1:]))(number_B)
+
+  def _importance(
+    self, params: dict, x_BYXD: jax.Array, mean_BZ: jax.Array, logvar_BZ: jax.Array
+  ) -> jax.Array:
+    """-log of the mean importance weight, nats an example, [B]."""
+
+    def sample(draw: jax.Array) -> jax.Array:
+      noise_BZ = self._noise(x_BYXD, None, mean_BZ.shape, draw)
+      z_BZ = mean_BZ + jnp.exp(logvar_BZ / 2) * noise_BZ
+      logits_BYXD = self.network(params, z_BZ, method="decode")
+      log_q_B = -0.5 * jnp.sum(noise_BZ**2 + logvar_BZ, 1)
+      log_p_B = -0.5 * jnp.sum(z_BZ**2, 1)
+      return log_p_B - bernoulli(logits_BYXD, x_BYXD) - log_q_B
+
+    log_w_NB = jax.lax.map(sample, jnp.arange(1, self.importance + 1))
+    return jnp.log(self.importance) - jax.nn.logsumexp(log_w_NB, 0)
