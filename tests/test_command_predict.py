@@ -2,6 +2,7 @@
 
 import json
 import random
+import types
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from test_commands import seqlab
 
 from seqlab.cli import main
 from seqlab.data.tags import may_follow
+from seqlab.errors import UserError
+from seqlab.predictors import predictor
 from seqlab.scores.spans import span_scores
 
 WORDS = {"ants": "aaab", "bees": "bbba", "猫": "ccab"}
@@ -225,6 +228,16 @@ def test_numbers(letters, capsys):
   changes = [f"--config.data.source={named}", f"--workdir={folder / 'none'}"]
   told = said(capsys, "train", *flags, *changes, code=2)
   assert "is no number, as regression() wants" in told
+
+
+def test_what_predict_is_not_for():
+  run = types.SimpleNamespace(folder="runs/x", learned=types.SimpleNamespace(shapes={"x_BD": (2,)}))
+  with pytest.raises(UserError, match="was trained on arrays; `predict` is for texts"):
+    predictor(run)
+  run.learned.shapes, run.objective = {}, None
+  run.config = types.SimpleNamespace(objective="language_model()")
+  with pytest.raises(UserError, match="predicts nothing of a text; see `seqlab sample`"):
+    predictor(run)
 
 
 def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, small, capsys):
