@@ -4,7 +4,7 @@ commands the only one that reads a config.
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import jax
@@ -17,6 +17,7 @@ from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
 from seqlab.data.rows import ROWS, Data
 from seqlab.errors import UserError
+from seqlab.heads import head_of
 from seqlab.leaves import by_path
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
@@ -27,7 +28,7 @@ from seqlab.step import State, init_state
 CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
-  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot")),
+  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "target_N", "target_NC")),
   "model.name": (networks.NETWORKS, ("config", "ends")),
 }
 
@@ -37,6 +38,9 @@ NETWORKS = {
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
   "classification": ("decoder", "encoder", "mlp", "cnn"),
+  "multi_label_classification": ("decoder", "encoder"),
+  "regression": ("decoder", "encoder"),
+  "tagging": ("decoder", "encoder"),
   "autoencoding": ("autoencoder",),
   "variational": ("vae",),
   "adversarial": ("gan",),
@@ -103,25 +107,23 @@ def table(config: ConfigDict) -> dict[str, Any]:
   return limits.axes_of(config)
 
 
-def make_objective(config: ConfigDict, learned: Learned) -> Objective:
-  """The objective on its network, for the ids, classes or arrays of the data."""
+def make_objective(
+  config: ConfigDict, learned: Learned, labels: Sequence[str] | None = None
+) -> Objective:
+  """The objective on its network, for the ids, classes or arrays that were learned; `labels` are
+  the names that `label_B` numbers in the data, where they are not those that were learned.
+  """
   call = called(config, "objective")
-  classes = len(learned.labels) if learned.shapes else 0
-  if call.name == "classification":
-    classes = len(learned.labels)
-    if classes < 2:
-      raise UserError(
-        f"config.objective={config.objective!r}: the source has {classes} classes; name the column "
-        f"with label=… in config.data.source"
-      )
-  text, told = learned.text, {}
-  if text is not None:
-    told = dict(ids=text.vocab, pad=text.pad, eot=text.eot)
-  shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
-  ends = networks.Ends(text.vocab if text else 0, classes, shape)
-  network = networks.make_network(config, ends)
   made = OBJECTIVES.get(call.name)
-  asked = inspect.signature(made).parameters if made else ()
+  asked = inspect.signature(made).parameters if made else {}
+  arguments = {name: call.kwargs.get(name, asked[name].default) for name in asked}
+  labels = learned.labels if labels is None else labels
+  head, told = head_of(call.name, arguments, learned, labels)
+  if learned.text is not None:
+    told |= dict(ids=learned.text.vocab, pad=learned.text.pad, eot=learned.text.eot)
+  shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
+  ends = networks.Ends(learned.text.vocab if learned.text else 0, shape=shape, **head)
+  network = networks.make_network(config, ends)
   told = {name: value for name, value in told.items() if name in asked}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
 

@@ -108,6 +108,19 @@ COMMANDS = dict(
       STEP,
     ),
   ),
+  predict=Command(
+    "seqlab.predict",
+    "Classes or numbers of texts, tags of words by a trained model; scores with intervals.",
+    'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
+    (
+      WORKDIR,
+      ("--text", dict(action="append", default=[], help="text to look at; several allowed")),
+      ("--split", dict(default="valid", choices=("train", "valid"), help="the set, if no text")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"conll(path=…)\"")),
+      ("--against", dict(default="", metavar="FILE", help="a predict_….jsonl to compare with")),
+      STEP,
+    ),
+  ),
   prepare=Command(
     "seqlab.prepare",
     "Read, tokenize and store the data of a config, or find it stored.",

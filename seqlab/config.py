@@ -38,7 +38,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "ema": (0.0, "decay of the average of parameters that is evaluated; 0 for none"),
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
   "objective": ("language_model()", "or masked_language_model, sequence_to_sequence, "
-    "classification"),
+    "tagging, classification, multi_label_classification, regression"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
@@ -53,7 +53,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.dtype": ("float32", "of activations: float32 or bfloat16; parameters stay float32"),
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
-  "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel; | mixes"),
+  "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel, conll, "
+    "entities; | mixes"),
   "data.tokenizer": ("bytes()", "bytes, characters, bpe or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
   "data.rows": ("windows", "windows over the text, or packed: rows of whole documents"),
@@ -85,14 +86,8 @@ REQUIRED = object()  # the value of a placeholder that is still to be filled
 # What may differ between the two halves of a resumed run: where and how it runs, not what it
 # computes.
 FREE = (
-  "evaluate.",
-  "checkpoint.",
-  "log.",
-  "mesh.",
-  "axes",
-  "inner_steps",
-  "data.store",
-  "model.unroll",
+  *("evaluate.", "checkpoint.", "log.", "mesh.", "axes", "inner_steps"),
+  *("data.store", "model.unroll"),
 )
 
 

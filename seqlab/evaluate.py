@@ -66,7 +66,7 @@ def report(
   the `size` of the whole set, also bits per byte and character.
   """
   numbers = means(sums)
-  if objective.counts != "examples":
+  if objective.counts.endswith("tokens"):
     numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
     if size and objective.whole_text:
       bits = sums["loss"][0] / math.log(2)
@@ -94,8 +94,9 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
         f"--batch={batch}: this run carries its state from batch to batch, in config.batch="
         f"{config.batch} lanes on which the numbers depend; leave --batch out"
       )
-    eval_step = jax.jit(make_eval_step(trained.objective))
-    extra = trained.objective.init_extra(rows_on(mesh, loader.batch))
+    objective = build.make_objective(config, trained.learned, corpus.labels)
+    eval_step = jax.jit(make_eval_step(objective))
+    extra = objective.init_extra(rows_on(mesh, loader.batch))
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(part)
   numbers = report(trained.objective, sums, size)

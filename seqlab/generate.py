@@ -2,8 +2,6 @@
 to the references.
 """
 
-import json
-import pathlib
 import time
 from collections.abc import Iterator, Sequence
 
@@ -13,7 +11,9 @@ import numpy as np
 from seqlab import prepare
 from seqlab.beam import Beam
 from seqlab.errors import UserError
-from seqlab.scores.bootstrap import Interval, interval, mean_of, paired
+from seqlab.results import columns, read_lines, score_rows, write_lines
+from seqlab.scores.bootstrap import Score, mean_of
+from seqlab.scores.diversity import distinct, repetition
 from seqlab.scores.rouge import rouge
 from seqlab.scores.translation import translation_scores
 from seqlab.table import show
@@ -107,7 +107,10 @@ def run(
     key, value = ("--data", data) if data else ("config.data.source", of.source)
     raise UserError(f"{key}={value!r} holds no pairs; name the other side with source='…'")
   sources, references = [d.source or "" for d in documents], [d.text for d in documents]
-  others = _read(against, sources, references) if against else None
+  asked = [dict(zip(FIELDS, pair, strict=False)) for pair in zip(sources, references, strict=True)]
+  others = None
+  if against:
+    others = [str(line["written"]) for line in read_lines(against, asked, FIELDS[2:], "generate")]
   began = time.monotonic()
   found = written(trained, sources, beams, penalty)
   best = {i: n_best[0][0] for i, n_best in track(found, "writing", len(sources), transient=True)}
@@ -115,56 +118,27 @@ def run(
   seconds = time.monotonic() - began
   name = "data" if data else split
   path = trained.folder / f"generate_{name}.jsonl"
-  _write(path, sources, references, texts)
+  write_lines(path, [{**pair, "written": text} for pair, text in zip(asked, texts, strict=True)])
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}, {beams} beams"
-  columns = ("metric", "value [95% interval]", *(["less the other's"] if against else []))
-  show(title, (*columns, "signature"), _table(texts, references, others))
+  own, signatures = _scores(texts, references)
+  rows = score_rows(own, _scores(others, references)[0] if others else None, len(texts))
+  rows = [[*row, signatures.get(row[0], "")] for row in rows]
+  show(title, (*columns(against), "signature"), rows)
   print(f"{len(texts):,} texts, {len(texts) / seconds:.1f} a second: {path}")
 
 
-def _table(texts: list[str], references: Sequence[str], others: list[str] | None) -> list[tuple]:
-  """A row a metric: its score with an interval over texts, and the paired difference to others'."""
-
-  def scores(texts: list[str]) -> dict[str, tuple]:
-    found = dict(translation_scores(texts, references))
-    pairs = list(zip(texts, references, strict=True))
-    rouges = [rouge(*pair) for pair in pairs]
-    for name in ("rouge1", "rouge2", "rougeL"):
-      found[name] = mean_of(np.array([100 * r[name] for r in rouges])), "F1"
-    found["exact match"] = mean_of(np.array([100.0 * (a == b) for a, b in pairs])), ""
-    return found
-
-  own, other = scores(texts), scores(others) if others else {}
-  rows = []
-  for name, (score, signature) in own.items():
-    values: list[Interval] = [interval(score, len(texts))]
-    if other:
-      values.append(paired(score, other[name][0], len(texts)))
-    rows.append((name, *map(str, values), signature))
-  return rows
-
-
-def _write(path: pathlib.Path, *columns: Sequence[str]) -> None:
-  try:
-    with path.open("w", encoding="utf-8") as stream:
-      for row in zip(*columns, strict=True):
-        print(json.dumps(dict(zip(FIELDS, row, strict=True)), ensure_ascii=False), file=stream)
-  except OSError as error:
-    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
-
-
-def _read(path: str, sources: Sequence[str], references: Sequence[str]) -> list[str]:
-  """What another system wrote from the same sources.
-
-  Raises:
-    UserError: no such file, or it is of other texts.
-  """
-  try:
-    rows = [json.loads(line) for line in pathlib.Path(path).read_text("utf-8").split("\n") if line]
-    told = [(row["source"], row["reference"]) for row in rows]
-    texts = [str(row["written"]) for row in rows]
-  except (OSError, ValueError, KeyError, TypeError) as error:
-    raise UserError(f"--against={path}: not what `seqlab generate` writes ({error})") from None
-  if told != list(zip(sources, references, strict=True)):
-    raise UserError(f"--against={path}: written from other texts than these {len(sources)}")
-  return texts
+def _scores(texts: list[str], references: Sequence[str]) -> tuple[dict[str, Score | float], dict]:
+  """The scores of texts, from 0 to 100, and the signatures of those that have one."""
+  found: dict[str, Score | float] = {}
+  signatures = {}
+  for name, (score, signature) in translation_scores(texts, references).items():
+    found[name], signatures[name] = score, signature
+  pairs = list(zip(texts, references, strict=True))
+  rouges = [rouge(*pair) for pair in pairs]
+  for name in ("rouge1", "rouge2", "rougeL"):
+    found[name], signatures[name] = mean_of(np.array([100 * r[name] for r in rouges])), "F1"
+  found["exact match"] = mean_of(np.array([100.0 * (a == b) for a, b in pairs]))
+  for n in (1, 2):
+    found[f"distinct-{n}"] = 100 * distinct(texts, n)
+  found["repetition-4"] = mean_of(np.array([100 * repetition(text, 4) for text in texts]))
+  return found, signatures

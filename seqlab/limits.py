@@ -121,6 +121,8 @@ def check_arguments(key: str, name: str, arguments: Mapping[str, Any]) -> None:
         raise UserError(
           f"config.{key}: {argument}={arguments[argument]} of {name}(): {words} is wanted"
         )
+  if arguments.get("separator") == "":
+    raise UserError(f"config.{key}: separator='' of {name}(): one character or more is wanted")
 
 
 def axes_of(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,8 +1,10 @@
-"""Pictures of a run: `pictures/NAME/STEP.png` in its folder, and the same in TensorBoard."""
+"""Pictures of a run, `pictures/NAME/STEP.png` in its folder and the same in TensorBoard, and of
+what a command found.
+"""
 
 import io
 import pathlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -10,6 +12,11 @@ import numpy as np
 from seqlab.errors import UserError
 
 _LEAST = 560  # pixels of the wider side of a grid, about
+# Fonts with Chinese characters, of which a machine may have one.
+_WIDE = (
+  *("Noto Sans CJK SC", "Noto Sans CJK JP", "Source Han Sans SC", "WenQuanYi Micro Hei"),
+  *("WenQuanYi Zen Hei", "SimHei", "PingFang SC", "Microsoft YaHei", "Arial Unicode MS"),
+)
 
 
 def write(folder: pathlib.Path, step: int, pictures: Mapping[str, Any]) -> dict[str, bytes]:
@@ -79,6 +86,34 @@ def groups(points: Mapping[str, Any]) -> bytes:
   plot.set_aspect("equal", "datalim")
   out = io.BytesIO()
   figure.savefig(out, format="png", dpi=100)
+  return out.getvalue()
+
+
+def confusion(names: Sequence[str], counts_CC: np.ndarray) -> bytes:
+  """A confusion matrix as a PNG: rows are the classes that were wanted, shaded by the share that
+  went to each column. Classes are numbered from 0 where no font has the letters of their names.
+  """
+  from matplotlib import font_manager, rc_context
+  from matplotlib.figure import Figure
+
+  wide = [font for font in _WIDE if font in font_manager.get_font_names()]
+  latin = all(ord(c) < 0x2000 for name in names for c in name)
+  labels = list(names) if latin or wide else list(map(str, range(len(names))))
+  labels = [label.replace("$", r"\$") for label in labels]  # else it would be mathematics
+  share_CC = counts_CC / np.maximum(counts_CC.sum(1, keepdims=True), 1)
+  size, out = max(3.0, 1.5 + 0.6 * len(names)), io.BytesIO()
+  with rc_context({"font.sans-serif": ["DejaVu Sans", *wide]}):
+    figure = Figure(figsize=(size, size), layout="constrained")
+    plot = figure.subplots()
+    plot.imshow(share_CC, cmap="Blues", vmin=0, vmax=1)
+    plot.set_xticks(range(len(names)), labels, rotation=45, ha="right")
+    plot.set_yticks(range(len(names)), labels)
+    plot.set(xlabel="predicted", ylabel="label")
+    if len(names) <= 30:  # beyond, numbers cover each other
+      for (row, column), count in np.ndenumerate(counts_CC):
+        color = "white" if share_CC[row, column] > 0.5 else "black"
+        plot.text(column, row, f"{count}", ha="center", va="center", color=color, fontsize=8)
+    figure.savefig(out, format="png", dpi=150)
   return out.getvalue()
 
 

@@ -118,13 +118,13 @@ def other_data(run: Trained, source: str) -> Corpus | Arrays:
     raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
   if run.learned.shapes:
     return read_whole(source, "--data", run.learned.shapes, run.learned.labels)
-  classes = run.learned.labels if run.config.objective.startswith("classification") else ()
+  numbered = run.config.objective.startswith(("classification", "tagging"))
   return prepare(
     source,
     f"file(path={str(run.folder / TOKENIZER)!r})",
     "hash(fraction=0)",
     run.config.data.store,
-    labels=classes,
+    labels=run.learned.labels if numbered else (),
   )
 
 

@@ -52,6 +52,7 @@ def test_the_scores_of_a_set(trained):
   right = sum(line["written"] == line["reference"] for line in lines) / len(lines)
   assert right > 0.9 and f"{100 * right:.2f}" in said
   assert all(name in said for name in ("tok:13a", "bleu", "chrf", "rougeL", "exact match"))
+  assert "distinct-2" in said and "repetition-4" in said
   greedy = trained / "greedy.jsonl"
   (trained / "generate_valid.jsonl").rename(greedy)
   said = seqlab("generate", f"--workdir={trained}", "--beams=1", f"--against={greedy}")
@@ -62,7 +63,7 @@ def test_the_scores_of_a_set(trained):
   assert "lacking.jsonl: not what `seqlab generate` writes" in said
   greedy.write_text(greedy.read_text().replace("one", "two"))
   said = seqlab("generate", f"--workdir={trained}", f"--against={greedy}", code=2)
-  assert "greedy.jsonl: written from other texts than these" in said
+  assert "greedy.jsonl: of other examples than these" in said
 
 
 def test_evaluate_counts_the_target_alone(config, trained):

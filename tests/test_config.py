@@ -260,8 +260,11 @@ def test_every_experiment_resolves(name, monkeypatch):
     build_split(config.data.valid)
   if "path='runs/" not in config.data.tokenizer:  # that is of a run made by another stage
     plan_tokenizer(config.data.tokenizer)
-  classes = 2 if config.objective.startswith("classification") else 0
-  networks.make_network(config, networks.Ends(config.model.vocab or 300, classes))
+  heads = dict(
+    classification=dict(classes=2), regression=dict(classes=1), tagging=dict(tags=3, crf=True)
+  )
+  head = heads.get(parse_one(config.objective).name, {})
+  networks.make_network(config, networks.Ends(config.model.vocab or 300, **head))
 
 
 @pytest.mark.parametrize("name", [n for n in experiments() if ":" not in n])

@@ -217,10 +217,10 @@ MISTAKES = [
   ("jsonl(path='{dir}/a.jsonl', field='txet')", r"'txet' is no .*did you mean 'text'.*: text, n"),
   ("jsonl(path='{dir}/a.jsonl', label='lable')", "label='lable' is no column"),
   ("jsonl(path='{dir}/a.jsonl', field='n')", "holds 3, which is not text"),
-  ("jsonl(path='{dir}/a.jsonl', label='f')", "is 0.5; a name or a whole number"),
+  ("jsonl(path='{dir}/a.jsonl', label='f')", r"is \[0.5\]; a name or a number"),
   ("csv(path='{dir}/a.csv', field='body')", "'body' is no column of .*: text, label"),
   ("csv(path='{dir}/a.csv', delimiter='')", "delimiter='' of csv.. must be one character"),
-  ("csv(path='{dir}/a.csv', label='label')", "is None; a name or a whole number"),
+  ("csv(path='{dir}/a.csv', label='label')", "is None; a name or a number"),
   ("text(path='{dir}/lots.txt'", "write calls with literal keyword arguments"),
 ]  # fmt: skip
 
@@ -234,7 +234,7 @@ def test_mistakes_are_one_line(tmp_path, source, message):
     "latin.txt": "é".encode("latin-1"),
     "broken.xz": lzma.compress(b"text" * 1000)[:-20],
     "broken.gz": gzip.compress(b"text" * 1000)[:-12],
-    "a.jsonl": b'{"text": "a", "n": 3, "f": 0.5}\n',
+    "a.jsonl": b'{"text": "a", "n": 3, "f": [0.5]}\n',
     "list.jsonl": b"[1]\n",
     "a.csv": b"text,label\nshort\n",
   }.items():

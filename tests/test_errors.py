@@ -228,6 +228,7 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("objective", "language_model(z_loss='a')", "z_loss='a' of language_model() is not a number"),
     ("objective", "language_model(memory=-1)", "memory=-1 of language_model(): 0 or more"),
     ("objective", "classification(label_smoothing=1)", "label_smoothing=1"),
+    ("objective", "multi_label_classification(separator='')", "separator=''"),
     ("model.mlp", "plain(ratio='x')", "ratio='x' of plain() is not a number, such as 4.0"),
     ("model.mlp", "plain(ratio=0)", "plain(): ratio=0: a positive number is wanted"),
     ("model.mlp", "gated(ratio=1e999)", "gated(): ratio=inf: a positive number is wanted"),

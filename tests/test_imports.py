@@ -41,7 +41,8 @@ ROOMS = {
   "config": "errors",
   "limits": "errors axes config nn",
   "networks": "errors spec nn models",
-  "build": "errors spec leaves axes data objectives optim step limits networks",
+  "heads": "errors data",
+  "build": "errors spec leaves axes data objectives optim step limits networks heads",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",
@@ -52,6 +53,7 @@ ROOMS = {
   "progress": "",
   "signals": "",
   "table": "",
+  "results": "errors scores",
   "log": "metrics progress",
   "prepare": "errors data",
   "folder": "errors runtime metrics data config card",
@@ -60,7 +62,9 @@ ROOMS = {
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",
-  "generate": "errors prepare beam scores table trained",
+  "generate": "errors prepare beam scores results table trained",
+  "predictors": "errors axes data objectives build scores trained evaluate",
+  "predict": "errors data prepare results pictures table trained predictors",
   "sample": "errors axes data config decode generated trained",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",

@@ -16,7 +16,9 @@ from seqlab.errors import UserError
 
 @dataclasses.dataclass(frozen=True)
 class Corpus:
-  """Stores that share one tokenizer; `vocab`, `eot`, `pad` and `labels` are those of each."""
+  """Stores that share one tokenizer; `vocab`, `eot`, `pad`, `labels` and `between` are those of
+  each.
+  """
 
   stores: tuple[Store, ...]
   weights: tuple[float, ...]
@@ -47,10 +49,15 @@ class Corpus:
 
   @property
   def labels(self) -> list[str]:
-    """The names of the classes, in the order of their numbers; empty where the source has no
-    labels.
+    """The names of the classes or tags, in the order of their numbers; empty where the source has
+    neither.
     """
     return self.stores[0].meta["labels"]
+
+  @property
+  def between(self) -> str | None:
+    """What stands between the words that have tags; None where the source has no tags."""
+    return self.stores[0].meta.get("between")
 
   @property
   def fingerprint(self) -> str:

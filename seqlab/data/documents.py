@@ -11,16 +11,29 @@ from seqlab.errors import UserError, nearest
 class Document:
   """One text. `id` decides its split and names it in errors; `label` is its class, if any; `source`
   is the text that this one is to be written from (a translation's original), if any.
+
+  `words` are the text cut into pieces, each with the space before it where there is one, so that
+  English words and Chinese characters have one form; `tags` go with them one by one.
   """
 
   id: str
   text: str
-  label: str | int | None = None
+  label: str | int | float | None = None
   source: str | None = None
+  words: tuple[str, ...] | None = None
+  tags: tuple[str, ...] | None = None
+
+  def __post_init__(self):
+    if self.words is not None and "".join(self.words) != self.text:
+      raise UserError(f"{self.id}: a text with tags is taken as it is; nothing may change it")
 
   def texts(self) -> tuple[str, ...]:
     """Its texts in the order of the store: the source, if any, then the text."""
     return (self.text,) if self.source is None else (self.source, self.text)
+
+  def pieces(self) -> tuple[str, ...]:
+    """What is encoded one by one: the words where they have tags, else the texts."""
+    return self.words if self.words is not None and self.tags is not None else self.texts()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,10 +70,8 @@ def row_document(
         f"its columns: {', '.join(map(str, row))}"
       )
   category = None if label is None else row[label]
-  if label is not None and not isinstance(category, str | int):
-    raise UserError(
-      f"{key}: label={label!r} of {id} is {category!r}; a name or a whole number is wanted"
-    )
+  if label is not None and not isinstance(category, str | int | float):
+    raise UserError(f"{key}: label={label!r} of {id} is {category!r}; a name or a number is wanted")
   text = _joined(f"{key}: field={field!r} of {file}", row, fields)
   original = _joined(f"{key}: source={source!r} of {file}", row, sources) if sources else None
   if original is not None and not (original.strip() and text.strip()):

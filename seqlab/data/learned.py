@@ -1,8 +1,9 @@
 """What a run keeps of its data in its own folder: its model is of use where the data is not.
 
 tokenizer/    what `load_tokenizer` reads; where the data is text
-data.json     labels, the names of the classes in the order of their numbers; fingerprint of the
-              data; vocab, eot, pad and the sources of text, each with its sha256; shapes of arrays
+data.json     labels, the names of the classes or tags in the order of their numbers; fingerprint of
+              the data; vocab, eot, pad and the sources of text, each with its sha256, and what
+              stands `between` words with tags; shapes of arrays
 """
 
 import dataclasses
@@ -25,13 +26,15 @@ class Learned:
   """What ids and class numbers mean to a model, or how its arrays look, and which data
   (`fingerprint`) taught it them.
 
-  shapes: of one example, by the names of a batch; empty where the data is text.
+  shapes: of one example, by the names of a batch; empty where the data is text. between: what
+    stands between words that have tags; None where they have none.
   """
 
   labels: list[str]
   fingerprint: str
   text: Tokenizer | None = None
   shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
+  between: str | None = None
 
   @property
   def tokenizer(self) -> Tokenizer:
@@ -43,7 +46,7 @@ class Learned:
 def learned_from(data: Corpus | Arrays) -> Learned:
   if isinstance(data, Arrays):
     return Learned(data.labels, data.fingerprint, shapes=data.shapes)
-  return Learned(data.labels, data.fingerprint, data.tokenizer)
+  return Learned(data.labels, data.fingerprint, data.tokenizer, between=data.between)
 
 
 def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
@@ -57,6 +60,7 @@ def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
       vocab=data.vocab,
       eot=data.eot,
       pad=data.pad,
+      between=data.between,
       sources=[
         dict(source=store.meta["source"], sha256=store.meta["source_sha256"])
         for store in data.stores
@@ -80,6 +84,6 @@ def load_learned(folder: pathlib.Path) -> Learned | None:
     said = json.loads(path.read_text(encoding="utf-8"))
     shapes = {name: tuple(shape) for name, shape in said.get("shapes", {}).items()}
     text = None if shapes else load_tokenizer(folder / TOKENIZER)
-    return Learned(said["labels"], said["fingerprint"], text, shapes)
+    return Learned(said["labels"], said["fingerprint"], text, shapes, said.get("between"))
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise UserError(f"{path}: unreadable ({error}); `seqlab train` writes it again") from None

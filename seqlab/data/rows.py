@@ -11,6 +11,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.packing import Packed
 from seqlab.data.pairs import OnePair, Pairs
 from seqlab.data.store import Tokens
+from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
 from seqlab.errors import UserError, nearest
 
@@ -58,6 +59,7 @@ ROWS: dict[str, type[TokenRows]] = {
   "examples": Examples,
   "pairs": Pairs,
   "one_pair": OnePair,
+  "tagged": Tagged,
 }
 
 

@@ -17,8 +17,10 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from seqlab.data.conll import conll
 from seqlab.data.documents import Document, Source, row_document
 from seqlab.data.embedded import library_files
+from seqlab.data.entities import entities
 from seqlab.data.files import find, identify, opened, sha256_of
 from seqlab.data.parallel import parallel
 from seqlab.errors import UserError, nearest
@@ -213,6 +215,8 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "parquet": parquet,
   "hub": hub,
   "parallel": parallel,
+  "conll": conll,
+  "entities": entities,
 }
 
 

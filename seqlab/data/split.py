@@ -83,6 +83,10 @@ def by_tail(config_key: str, fraction: float = 0.1) -> Split:
         raise UserError(
           f"{config_key}: tail() would cut a pair of texts; use hash(fraction={fraction})"
         )
+      if document.words is not None:
+        raise UserError(
+          f"{config_key}: tail() would cut words from their tags; use hash(fraction={fraction})"
+        )
       head, tail = document.text[:left], document.text[left:]
       left -= len(head)
       if head:

@@ -1,12 +1,15 @@
 """The token store: one folder that holds a tokenised source, written once and read by `pread`.
 
   meta.json             written last, so a folder without it is no store; "pairs": each text stands
-                        behind its source, as two documents of the stream
+                        behind its source, as two documents of the stream; "between": what
+                        stands between the words that have tags
   tokenizer/            what `load_tokenizer` reads
   train/, valid/
     tokens-00000.bin    and so on: uint16 where the vocabulary fits, else uint32, little-endian
     documents.bin       int64: where each document starts, and last where the stream ends
     labels.bin          int32, one per document, where the source has labels
+    tags.bin            int16, one per token, where the source has tags: on the first token of a
+                        word, -1 elsewhere
 
 A stream is `eot t1..tn eot t1..tm ... eot`: every document begins with end-of-text and one more
 closes the stream. So every token of text, and the end of every document, is the label of exactly
@@ -122,7 +125,7 @@ class Tokens:
     self._files: dict[int, int] = {}
 
   def __getstate__(self) -> dict[str, Any]:
-    kept = {k: v for k, v in self.__dict__.items() if k not in ("documents", "labels")}
+    kept = {k: v for k, v in self.__dict__.items() if k not in ("documents", "labels", "tags")}
     return {**kept, "_files": {}}  # descriptors and maps are opened again where they are needed
 
   def __del__(self):
@@ -142,6 +145,15 @@ class Tokens:
       return None
     labels = np.fromfile(file, "<i4")
     return labels if self._numbers is None else self._numbers[labels]
+
+  @functools.cached_property
+  def tags(self) -> np.ndarray | None:
+    """int16 [count], -1 where a token has none; None where the source has no tags."""
+    file = self.folder / "tags.bin"
+    if not file.exists():
+      return None
+    tags = np.fromfile(file, "<i2")
+    return tags if self._numbers is None else np.where(tags < 0, -1, self._numbers[tags])
 
   def read(self, start: int, out: np.ndarray) -> None:
     """Fills `out`, a contiguous array of the store's dtype, with the tokens from `start` on."""

@@ -21,6 +21,7 @@ from seqlab.data.documents import Document
 from seqlab.data.durable import HashingFile, fsync, mending
 from seqlab.data.split import SPLITS
 from seqlab.data.store import FORMAT, SHARD, Store
+from seqlab.data.tag_writer import TagWriter
 from seqlab.data.tokenizers import Characters, Tokenizer, save_tokenizer
 from seqlab.errors import UserError
 
@@ -41,8 +42,8 @@ def write_store(
   text done.
 
   Raises:
-    UserError: the disk is full, the folder is not writable, some documents have labels and others
-      none.
+    UserError: the disk is full, the folder is not writable, some documents have labels or tags and
+      others none, a word with a tag has no token.
   """
   final, folder = root / fingerprint, root / f".{fingerprint}-{secrets.token_hex(4)}"
   with mending(root):
@@ -54,7 +55,9 @@ def write_store(
         done += splits[name].add(documents)
         progress(done)
       _check_not_empty(splits, about)
-      names = _label_names([label for s in splits.values() for label in s.labels])
+      between = _between(splits)
+      names = sorted({name for split in splits.values() for name in split.tags.names})
+      names = names or _label_names([label for s in splits.values() for label in s.labels])
       meta = {
         "format": FORMAT,
         "fingerprint": fingerprint,
@@ -65,6 +68,7 @@ def write_store(
         "pad": tokenizer.pad,
         "labels": [str(name) for name in names],
         "pairs": _paired(splits),
+        "between": between,
         "splits": {name: split.close(names) for name, split in splits.items()},
       }
       save_tokenizer(tokenizer, folder / "tokenizer")
@@ -98,18 +102,24 @@ class _SplitWriter:
     self.starts: list[int] = [0]
     self.labels: list[Any] = []
     self.sides: set[int] = set()  # texts a document has: 2 where it has a source
+    self.tags = TagWriter()
     self.counts = {"documents": 0, "bytes": 0, "characters": 0, "unknown": 0}
 
   def add(self, documents: list[Document]) -> int:
     eot = np.array([self._tokenizer.eot], self.dtype)
     pieces, bytes_here = [], 0
-    encoded = self._tokenizer.encode_batch([text for d in documents for text in d.texts()])
-    for ids in encoded:
-      pieces += [eot, ids.astype(self.dtype)]
-      self.starts.append(self.starts[-1] + 1 + len(ids))
-      if isinstance(self._tokenizer, Characters):
-        self.counts["unknown"] += int((ids == Characters.unknown).sum())
-    for document in documents:
+    texts = [document.pieces() for document in documents]
+    encoded = iter(self._tokenizer.encode_batch([text for own in texts for text in own]))
+    for document, own in zip(documents, texts, strict=True):
+      found = [next(encoded) for _ in own]
+      if document.tags:
+        self.tags.add(document, found)
+        found = [np.concatenate(found)]
+      for ids in found:
+        pieces += [eot, ids.astype(self.dtype)]
+        self.starts.append(self.starts[-1] + 1 + len(ids))
+        if isinstance(self._tokenizer, Characters):
+          self.counts["unknown"] += int((ids == Characters.unknown).sum())
       self.labels.append(document.label)
       self.sides.add(len(document.texts()))
       bytes_here += len(document.text.encode())
@@ -122,7 +132,9 @@ class _SplitWriter:
   def close(self, names: list[Any]) -> dict[str, Any]:
     self._append(np.array([self._tokenizer.eot], self.dtype))
     extra = {"documents.bin": np.array(self.starts, "<i8")}
-    if names:
+    if self.tags.names:
+      extra["tags.bin"] = self.tags.numbered(names)
+    elif names:
       number = {name: i for i, name in enumerate(names)}
       extra["labels.bin"] = np.array([number[label] for label in self.labels], "<i4")
     self._closed.append(self._file.close())
@@ -179,10 +191,18 @@ def _paired(splits: dict[str, _SplitWriter]) -> bool:
   return 2 in sides
 
 
+def _between(splits: dict[str, _SplitWriter]) -> str | None:
+  """What stands between the words that have tags; None where there are no tags."""
+  tagged = sum(split.tags.documents for split in splits.values())
+  if not tagged:
+    return None
+  if tagged < sum(split.counts["documents"] for split in splits.values()):
+    raise UserError("config.data.source: some texts have tags, others none")
+  return " " if any(split.tags.spaced for split in splits.values()) else ""
+
+
 def _label_names(labels: list[Any]) -> list[Any]:
-  """The distinct labels in order: by number where all are whole numbers, else by name; [] without
-  labels.
-  """
+  """The distinct labels in order: by value where all are numbers, else by name; [] without any."""
   distinct = set(labels)
   if distinct <= {None}:
     return []
@@ -191,6 +211,6 @@ def _label_names(labels: list[Any]) -> list[Any]:
       "config.data.source: some documents have a label, others none; give `label` to every source"
     )
   try:
-    return sorted(distinct, key=int)
-  except ValueError:
+    return sorted(distinct, key=lambda name: (int(name), str(name)))
+  except (ValueError, OverflowError):
     return sorted(distinct, key=str)

@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.models.tagger import Tagger
 from seqlab.networks.ends import Ends
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
@@ -119,7 +120,9 @@ ATTENTIONS = ("dot", "additive", "none")
 
 
 def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
-  """With a head over classes in place of the one over tokens, where there are any."""
+  """With a head over classes or tags in place of the one over tokens, where there are any."""
+  if ends.tags:
+    return Network(Tagger(body, ends.tags, ends.crf))
   return Network(Classifier(body, ends.classes, config.model.pool) if ends.classes else body)
 
 

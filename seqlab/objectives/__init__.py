@@ -8,7 +8,10 @@ from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
 from seqlab.objectives.masked_language_model import MaskedLanguageModel
+from seqlab.objectives.multi_label_classification import MultiLabelClassification
+from seqlab.objectives.regression import Regression
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
+from seqlab.objectives.tagging import Tagging
 from seqlab.objectives.variational import Variational
 
 OBJECTIVES: dict[str, type[Objective]] = dict(
@@ -16,6 +19,9 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   masked_language_model=MaskedLanguageModel,
   sequence_to_sequence=SequenceToSequence,
   classification=Classification,
+  multi_label_classification=MultiLabelClassification,
+  regression=Regression,
+  tagging=Tagging,
   autoencoding=Autoencoding,
   variational=Variational,
   adversarial=Adversarial,

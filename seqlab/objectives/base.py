@@ -69,6 +69,17 @@ class OnePlayer:
     return {}
 
 
+class OfTexts(OnePlayer):
+  """What objectives that say one thing of a whole text have in common."""
+
+  rows: ClassVar[str] = "examples"
+  counts: ClassVar[str] = "examples"
+  whole_text: ClassVar[bool] = False
+
+  def inputs(self, batch: Batch) -> tuple:
+    return *super().inputs(batch), batch["weight_BT"]
+
+
 class Objective(Protocol):
   """`players` take turns in that order (a repeated name plays twice); each has its own loss and
   optimizer.

@@ -4,31 +4,27 @@ The batch holds `tokens_BT`, `pos_BT` and `weight_BT` (1 on tokens of the text),
 `label_B` and `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
-from typing import ClassVar
-
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, array_of
+from seqlab.objectives.base import Batch, Metrics, Network, OfTexts, array_of
 from seqlab.ops.cross_entropy import cross_entropy
 
 
-class Classification(OnePlayer):
+class Classification(OfTexts):
   """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
   7).
   """
-
-  rows: ClassVar[str] = "examples"
-  counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
 
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing
 
   def inputs(self, batch: Batch) -> tuple:
-    if "tokens_BT" not in batch:
-      return (array_of(batch),)
-    return *super().inputs(batch), batch["weight_BT"]
+    return super().inputs(batch) if "tokens_BT" in batch else (array_of(batch),)
+
+  def predict(self, params: dict, batch: Batch) -> jax.Array:
+    """The probabilities of the classes, [B, C]."""
+    return jax.nn.softmax(self.network(params["model"], *self.inputs(batch)))
 
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict

@@ -24,7 +24,8 @@ class Interval(NamedTuple):
 
 
 def interval(score: Score, examples: int, samples: int = 1000, seed: int = 0) -> Interval:
-  """The score of `examples` examples with its interval.
+  """The score of `examples` examples with its interval. Samples in which it is not defined (NaN) do
+  not count; where all are, the interval is NaN.
 
   Raises:
     ValueError: there are no examples.
@@ -32,6 +33,7 @@ def interval(score: Score, examples: int, samples: int = 1000, seed: int = 0) ->
   if examples < 1:
     raise ValueError("no examples, no score")
   found = [score(index) for index in _draws(examples, samples, seed)]
+  found = [value for value in found if not np.isnan(value)] or [np.nan]
   low, high = np.percentile(found, [2.5, 97.5])
   return Interval(score(np.arange(examples)), float(low), float(high))
 

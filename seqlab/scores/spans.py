@@ -1,11 +1,14 @@
-"""Spans of BIO tags (Ramshaw & Marcus 1995) and their F1, as CoNLL counts them: a span is right
-where its type, begin and end are.
+"""Scores of tags: accuracy, whole sentences, and spans of BIO tags (Ramshaw & Marcus 1995) as CoNLL
+counts them: a span is right where its type, begin and end are.
 """
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
 from seqlab.errors import UserError
+from seqlab.scores.bootstrap import Score, mean_of
 
 
 class SpanScores(NamedTuple):
@@ -36,20 +39,79 @@ def spans(tags: Sequence[str]) -> set[tuple[str, int, int]]:
   return found
 
 
-def span_scores(given: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]) -> SpanScores:
-  """Precision, recall and F1 of the tags given to sentences.
+class SpanCounts(NamedTuple):
+  """Spans of each sentence, int [N, types]: right ones, those given, those wanted."""
+
+  types: tuple[str, ...]
+  right: np.ndarray
+  given: np.ndarray
+  wanted: np.ndarray
+
+  def scores(self, index: np.ndarray | None = None, kind: str | None = None) -> SpanScores:
+    """Of the sentences `index`, with repetitions, or all; of one type, or all."""
+    rows = slice(None) if index is None else index
+    of = slice(None) if kind is None else self.types.index(kind)
+    right, given, wanted = (int(c[rows, of].sum()) for c in (self.right, self.given, self.wanted))
+    f1 = 2 * right / (given + wanted) if given + wanted else 0.0
+    return SpanScores(right / given if given else 0.0, right / wanted if wanted else 0.0, f1)
+
+
+def span_counts(given: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]) -> SpanCounts:
+  """Counts the spans of the tags given to sentences.
 
   Raises:
     UserError: other numbers of sentences or tags, or a tag outside the scheme.
   """
   if len(given) != len(wanted):
     raise UserError(f"tags of {len(given)} sentences against {len(wanted)}")
-  right = ours = theirs = 0
+  found = []
   for number, (one, other) in enumerate(zip(given, wanted, strict=True)):
     if len(one) != len(other):
       raise UserError(f"sentence {number + 1}: {len(one)} tags against {len(other)}")
-    one_spans, other_spans = spans(one), spans(other)
-    right += len(one_spans & other_spans)
-    ours, theirs = ours + len(one_spans), theirs + len(other_spans)
-  f1 = 2 * right / (ours + theirs) if ours + theirs else 0.0
-  return SpanScores(right / ours if ours else 0.0, right / theirs if theirs else 0.0, f1)
+    ours, theirs = spans(one), spans(other)
+    found.append((ours & theirs, ours, theirs))
+  types = tuple(sorted({kind for sets in found for some in sets for kind, _, _ in some}))
+  counts = np.zeros((3, len(found), len(types)), np.int64)
+  for number, sets in enumerate(found):
+    for which, some in enumerate(sets):
+      for kind, _, _ in some:
+        counts[which, number, types.index(kind)] += 1
+  return SpanCounts(types, *counts)
+
+
+def span_scores(given: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]]) -> SpanScores:
+  """Precision, recall and F1 of the tags given to sentences.
+
+  Raises:
+    UserError: as `span_counts`.
+  """
+  return span_counts(given, wanted).scores()
+
+
+def tag_scores(
+  given: Sequence[Sequence[str]], wanted: Sequence[Sequence[str]], bio: bool
+) -> dict[str, Score]:
+  """The scores of chosen sentences, from 0 to 100: of spans, all and by type, where the tags are
+  `bio`; of single tags; and the share of sentences whose tags are all right.
+
+  Raises:
+    UserError: as `span_counts`.
+  """
+  found: dict[str, Score] = {}
+  if bio:
+    counts = span_counts(given, wanted)
+    for name in ("f1", "precision", "recall"):
+      found[f"span {name}"] = _of_spans(counts, name)
+    for kind in counts.types:
+      found[f"span f1 of {kind}"] = _of_spans(counts, "f1", kind)
+  right = [
+    sum(a == b for a, b in zip(*pair, strict=True)) for pair in zip(given, wanted, strict=True)
+  ]
+  right_N, size_N = np.array(right), np.array([len(tags) for tags in wanted])
+  found["accuracy of tags"] = lambda index: float(100 * right_N[index].sum() / size_N[index].sum())
+  found["exact match"] = mean_of(100.0 * (right_N == size_N))
+  return found
+
+
+def _of_spans(counts: SpanCounts, name: str, kind: str | None = None) -> Score:
+  return lambda index: 100 * getattr(counts.scores(index, kind), name)
