@@ -54,7 +54,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel; | mixes"),
-  "data.tokenizer": ("bytes()", "bytes, characters, bpe or file"),
+  "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
+  "data.tokenizer": ("bytes()", "bytes, characters, words, bpe or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
   "data.rows": ("windows", "windows over the text, or packed: rows of whole documents"),
   "data.store": ("", "folder of prepared data; '' for the user's cache"),
@@ -85,14 +86,8 @@ REQUIRED = object()  # the value of a placeholder that is still to be filled
 # What may differ between the two halves of a resumed run: where and how it runs, not what it
 # computes.
 FREE = (
-  "evaluate.",
-  "checkpoint.",
-  "log.",
-  "mesh.",
-  "axes",
-  "inner_steps",
-  "data.store",
-  "model.unroll",
+  *("evaluate.", "checkpoint.", "log.", "mesh.", "axes"),
+  *("inner_steps", "data.store", "model.unroll"),
 )
 
 

@@ -100,7 +100,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
   if size["unknown"]:
-    rows.append(("unknown characters", f"{size['unknown']:,}"))
+    rows.append(("unknown tokens", f"{size['unknown']:,}"))
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
   show(title, ("metric", "value"), rows)
   result = {"step": trained.step, "split": name, "data": data or config.data.source, **numbers}

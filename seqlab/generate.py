@@ -17,7 +17,7 @@ from seqlab.scores.bootstrap import Interval, interval, mean_of, paired
 from seqlab.scores.rouge import rouge
 from seqlab.scores.translation import translation_scores
 from seqlab.table import show
-from seqlab.trained import Trained, check_own_data, open_run
+from seqlab.trained import Trained, check_own_data, cleaning, open_run
 
 FIELDS = ("source", "reference", "written")  # of a line of generate_SPLIT.jsonl
 _ROUND = 16  # sources are padded to a multiple of it, so that lengths share a program
@@ -77,7 +77,7 @@ def run(
 ) -> None:
   """Prints what is written from each `source`; without any, writes from every source of a split (or
   of `data`) into generate_SPLIT.jsonl of the run's folder, and prints the scores; with those of
-  `against`, another such file, and the differences.
+  `against`, another such file, and the differences. Sources and references are texts as cleaned.
   """
   if not 0 <= penalty < float("inf"):
     raise UserError(f"--penalty={penalty}: 0 or more is wanted")
@@ -90,7 +90,8 @@ def run(
   if source:
     # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
     source = [text.encode("utf-8", "replace").decode() for text in source]
-    for number, n_best in sorted(written(trained, source, beams, penalty)):
+    cleaned = [cleaning(trained).text(text) for text in source]
+    for number, n_best in sorted(written(trained, cleaned, beams, penalty)):
       print(source[number])
       for text, score in n_best:
         print(f"  {score:8.3f}  {text}")
@@ -101,7 +102,8 @@ def run(
   rule = "hash(fraction=0)" if data else of.valid
   if not data:
     check_own_data(trained)
-  documents = list(prepare.documents(data or of.source, rule, "train" if data else split))
+  clean = cleaning(trained).text_spec if data else of.clean
+  documents = list(prepare.documents(data or of.source, rule, "train" if data else split, clean))
   if not documents or any(document.source is None for document in documents):
     key, value = ("--data", data) if data else ("config.data.source", of.source)
     raise UserError(f"{key}={value!r} holds no pairs; name the other side with source='…'")

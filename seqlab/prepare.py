@@ -1,9 +1,9 @@
 """`seqlab prepare`: text into token stores, once. Training calls `prepare` too and finds what is
 there.
 
-A store is found again by the content of its source, the split and the tokenizer, so changing any of
-them prepares anew and changing back costs nothing. A tokenizer that is trained sees the training
-text alone.
+A store is found again by the content of its source, its cleaning, the split and the tokenizer, so
+changing any of them prepares anew and changing back costs nothing. A tokenizer that is trained sees
+the training text alone.
 """
 
 import contextlib
@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.corpus import Corpus, corpus_fingerprint
 from seqlab.data.documents import Document
 from seqlab.data.durable import one_writer
@@ -39,26 +40,30 @@ def prepare(
   tell: Tell | None = None,
   learned: Tokenizer | None = None,
   labels: Sequence[str] = (),
+  clean: str = "",
 ) -> Corpus:
   """Returns the prepared corpus of the specs; writes the stores that are not there yet.
 
   `store` is the folder of all stores: by default $SEQLAB_DATA, else ~/.cache/seqlab/data. `tell`
   gets one line per thing done; by default they go to stderr. `learned` is what `tokenizer` has
   become on these very sources, so that it is not trained again; `labels` are the classes where
-  others have numbered them.
+  others have numbered them; `clean` is the spec of what is done to texts before the split.
 
   Raises:
     UserError: anything wrong with the specs, the files, the text or the folder.
   """
   tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
-  sources, splits = _members(source, valid)
+  sources, splits = _members(source, valid, clean)
   plan = plan_tokenizer(tokenizer)
   root = store_root(store)
   folders = [root / name for name in _names(sources, splits, plan)]
   stores = []
   for member, part, folder in zip(sources, splits, folders, strict=True):
-    about = {"source": member.description, "source_sha256": member.fingerprint}
+    original = member.origin or member
+    about: dict[str, Any] = {"source": member.description, "source_sha256": original.fingerprint}
     about |= {"valid": valid, "tokenizer": tokenizer}
+    if clean:
+      about |= {"clean": clean, "dropped": member.dropped}  # counted while the store is written
     if _there(folder):
       tell(f"data: reusing {folder} ({member.description})")
     else:
@@ -69,26 +74,29 @@ def prepare(
           with _progress(f"preparing {member.description}") as progress:
             write_store(root, folder.name, made, part.pairs(member), about, progress)
           tell(f"data: prepared {folder} ({member.description})")
+          for read in (member, *part.sources):
+            if said := _dropped(read.dropped):
+              tell(f"data: cleaning left out {said} of {read.description}")
     made_here = Store(folder)
     stores.append(made_here.numbered(labels) if labels else made_here)
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
 
 
-def fingerprint(source: str, tokenizer: str, valid: str) -> str:
+def fingerprint(source: str, tokenizer: str, valid: str, clean: str = "") -> str:
   """That of the corpus that `prepare` would return; nothing is prepared."""
-  sources, splits = _members(source, valid)
+  sources, splits = _members(source, valid, clean)
   names = _names(sources, splits, plan_tokenizer(tokenizer))
   return corpus_fingerprint(names, [member.weight for member in sources])
 
 
-def texts(source: str, valid: str, split: str) -> Iterator[str]:
-  """The raw texts of a split, before any tokenizer: what a baseline is computed on."""
-  return (document.text for document in documents(source, valid, split))
+def texts(source: str, valid: str, split: str, clean: str = "") -> Iterator[str]:
+  """The texts of a split, cleaned, before any tokenizer: what a baseline is computed on."""
+  return (document.text for document in documents(source, valid, split, clean))
 
 
-def documents(source: str, valid: str, split: str) -> Iterator[Document]:
-  """The documents of a split as they are in the source, in its order."""
-  for member, part in zip(*_members(source, valid), strict=True):
+def documents(source: str, valid: str, split: str, clean: str = "") -> Iterator[Document]:
+  """The documents of a split, cleaned, in the order of the source."""
+  for member, part in zip(*_members(source, valid, clean), strict=True):
     yield from part.documents(member, split)
 
 
@@ -104,7 +112,7 @@ def run(config: Any) -> None:
   from rich.markup import escape
 
   data = config.data
-  corpus = prepare(data.source, data.tokenizer, data.valid, data.store)
+  corpus = prepare(data.source, data.tokenizer, data.valid, data.store, clean=data.clean)
   console = Console(soft_wrap=True)
   for store in corpus.stores:
     store.verify()
@@ -116,8 +124,13 @@ def run(config: Any) -> None:
     console.print(_example(store), markup=False, highlight=False)
 
 
-def _members(source: str, valid: str) -> tuple[list[Source], list[Split]]:
-  sources, split = build_sources(source), build_split(valid)
+def _members(source: str, valid: str, clean: str) -> tuple[list[Source], list[Split]]:
+  """The cleaned sources, each with its split. Validation text is read first where cleaning
+  remembers, so that a copy of it goes out of the training text and not the other way about.
+  """
+  pipeline = build_pipeline(clean)
+  split = build_split(valid, clean=pipeline.sources)
+  sources = pipeline.sources(build_sources(source), before=split.sources)
   return sources, [split.of_member(number) for number in range(len(sources))]
 
 
@@ -128,6 +141,12 @@ def _names(sources: list[Source], splits: list[Split], plan: Plan) -> list[str]:
     identify([FORMAT, s.fingerprint, p.fingerprint, vocabulary])[:32]
     for s, p in zip(sources, splits, strict=True)
   ]
+
+
+def _dropped(dropped: dict[str, int]) -> str:
+  """How many texts each step of cleaning left out, in words; '' for none."""
+  parts = (f"{count:,} by {name}" for name, count in dropped.items())
+  return ", ".join(parts)
 
 
 def _there(folder: pathlib.Path) -> bool:
@@ -174,7 +193,7 @@ def _table(store: Store) -> Any:
     ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
     table.add_row("bytes per token", *ratio)
   if any(split["unknown"] for split in splits):
-    table.add_row("unknown characters", *(f"{split['unknown']:,}" for split in splits))
+    table.add_row("unknown tokens", *(f"{split['unknown']:,}" for split in splits))
   table.add_row("vocabulary", f"{store.meta['vocab']:,}", "")
   if store.meta["labels"]:
     table.add_row("labels", ", ".join(store.meta["labels"]), "")

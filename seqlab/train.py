@@ -45,7 +45,8 @@ def run(config: ConfigDict, workdir: str) -> int:
   build.check(config)
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
-  corpus = prepare(config.data.source, config.data.tokenizer, config.data.valid, config.data.store)
+  data = config.data
+  corpus = prepare(data.source, data.tokenizer, data.valid, data.store, clean=data.clean)
   objective = build.make_objective(config, corpus)
   loader = build.make_loader(config, corpus)
   optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 
 from seqlab import axes, build, pretrained
 from seqlab import config as configs
+from seqlab.data.cleaning.pipeline import Pipeline, build_pipeline
 from seqlab.data.corpus import Corpus
 from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
 from seqlab.data.tokenizers import Tokenizer
@@ -98,7 +99,7 @@ def check_own_data(run: Trained) -> None:
   would be held out, and some of the training's among them.
   """
   data = run.config.data
-  if fingerprint(data.source, data.tokenizer, data.valid) != run.learned.fingerprint:
+  if fingerprint(data.source, data.tokenizer, data.valid, data.clean) != run.learned.fingerprint:
     raise UserError(
       f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "
       f"on; bring those files back, or give the text to score as --data=SOURCE"
@@ -107,7 +108,7 @@ def check_own_data(run: Trained) -> None:
 
 def other_data(run: Trained, source: str) -> Corpus:
   """The whole of another source as the split "train", under the tokenizer and with the class
-  numbers of the run.
+  numbers of the run. Its texts are cleaned as the run's were, and none is filtered out.
   """
   classes = run.learned.labels if run.config.objective.startswith("classification") else ()
   return prepare(
@@ -116,11 +117,23 @@ def other_data(run: Trained, source: str) -> Corpus:
     "hash(fraction=0)",
     run.config.data.store,
     labels=classes,
+    clean=cleaning(run).text_spec,
   )
+
+
+def cleaning(run: Trained) -> Pipeline:
+  """What is done to texts before the run's tokenizer reads them."""
+  return build_pipeline(run.config.data.clean)
 
 
 def _prepare(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus:
   data = config.data
   return prepare(
-    data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None, learned=learned
+    data.source,
+    data.tokenizer,
+    data.valid,
+    data.store,
+    tell=lambda line: None,
+    learned=learned,
+    clean=data.clean,
   )

@@ -23,7 +23,7 @@ from seqlab.prepare import prepare
 from seqlab.spec import make, parse, parse_one
 
 ROOT = pathlib.Path(__file__).parents[1]
-BUDGET = 60
+BUDGET = 61
 
 # Keys that hold calls, and what they may name.
 MEMBERS = {

@@ -19,12 +19,18 @@ TEXTS = [
   " ",
   "\x00\x01 control \x7f",
 ]
-SPECS = ["bytes()", "characters()", "bpe(vocab=300)", "unigram"]
+SPECS = ["bytes()", "characters()", "words(min_count=1)", "bpe(vocab=300)", "file"]
+SPACED = ("words",)  # tokenizers that lose how words are spaced
+
+
+def kept(tokenizer, text):
+  """What of a text this tokenizer promises to give back."""
+  return " ".join(text.split()) if tokenizer.description()["kind"] in SPACED else text
 
 
 @pytest.fixture(scope="module", params=SPECS)
 def tokenizer(request, tmp_path_factory):
-  if request.param != "unigram":
+  if request.param != "file":
     return plan_tokenizer(request.param).make([lambda: TEXTS])
   # A sentencepiece-like file: ids do not stand for bytes, its decoder joins neighbours.
   from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -46,10 +52,10 @@ def tokenizer(request, tmp_path_factory):
 @pytest.mark.parametrize("text", TEXTS)
 def test_round_trip_and_no_special_id(tokenizer, text):
   ids = tokenizer.encode(text)
-  assert tokenizer.decode(ids) == text
-  assert ids.max() < tokenizer.vocab
-  assert not np.isin(ids, [tokenizer.eot, tokenizer.pad]).any()
-  assert tokenizer.decode([tokenizer.eot, *ids, tokenizer.eot]) == text
+  assert tokenizer.decode(ids) == kept(tokenizer, text)
+  assert ids.max(initial=0) < tokenizer.vocab and ids.dtype == np.int32
+  assert not np.isin(ids, [tokenizer.eot, *tokenizer.silent]).any()
+  assert tokenizer.decode([tokenizer.eot, *ids, tokenizer.eot]) == kept(tokenizer, text)
 
 
 def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
@@ -57,7 +63,8 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
   again = load_tokenizer(tmp_path / "made" / "here")
   assert (again.vocab, again.eot, again.pad) == (tokenizer.vocab, tokenizer.eot, tokenizer.pad)
   for text, ids in zip(TEXTS, tokenizer.encode_batch(TEXTS), strict=True):
-    assert np.array_equal(again.encode(text), ids) and again.decode(ids) == text
+    assert np.array_equal(again.encode(text), ids) and again.decode(ids) == tokenizer.decode(ids)
+  assert (again.silent, again.unknown) == (tokenizer.silent, tokenizer.unknown)
   via_spec = plan_tokenizer(f"file(path={str(tmp_path / 'made' / 'here')!r})").make([])
   assert np.array_equal(via_spec.encode(TEXTS[3]), tokenizer.encode(TEXTS[3]))
 
@@ -66,7 +73,7 @@ def test_streaming_prints_whole_characters_only(tokenizer):
   for text in TEXTS:
     stream = tokenizer.stream()
     shown = [stream.push([i]) for i in tokenizer.encode(text)]
-    assert "".join(shown) + stream.finish() == text
+    assert "".join(shown) + stream.finish() == kept(tokenizer, text)
     assert "\ufffd" not in "".join(shown)
 
 
@@ -91,6 +98,20 @@ def test_a_character_the_training_text_lacks_is_unknown_and_says_so():
   assert tokenizer.vocab == 6
   assert tokenizer.encode("a字b\U0010ffff").tolist() == [3, 2, 4, 2]
   assert tokenizer.decode([3, 2, 4]) == "a\ufffdb"
+
+
+def test_words_are_the_frequent_ones_and_others_unknown():
+  texts = ["a dog and a cat", "a dog <unk> <unk>"]
+  tokenizer = plan_tokenizer("words()").make([lambda: texts])
+  assert tokenizer.words == ("a", "<unk>", "dog"), "by count, then by name"
+  ids = tokenizer.encode("a cat <unk>\n dog")
+  assert ids.tolist() == [3, tokenizer.unknown, 4, 5], "the text's own <unk> is a word like others"
+  assert tokenizer.decode(ids) == "a <unk> <unk> dog"
+  assert tokenizer.unknown in tokenizer.silent
+  whole = plan_tokenizer("words(min_count=1)").make([lambda: texts[:1], lambda: texts[1:]])
+  assert whole.vocab == 3 + 5
+  stream = tokenizer.stream()
+  assert [stream.push([i]) for i in (tokenizer.eot, 3, tokenizer.pad, 5)] == ["", "a", "", " dog"]
 
 
 def test_training_is_deterministic_and_bounded():
@@ -159,6 +180,7 @@ def test_a_tokenizer_file_without_a_known_end_is_named(tmp_path):
     ("byte()", r"unknown 'byte' \(did you mean 'bytes'\?\)"),
     ("bpe(vocabulary=300)", r"no argument 'vocabulary' \(did you mean 'vocab'\?\)"),
     ("bpe(vocab=200)", "vocab=200 of bpe.. must be at least 258"),
+    ("words(min_count=0)", "min_count=0 of words.. must be 1 or more"),
     ("bpe(megabytes=0)", "megabytes=0 of bpe.. must be above 0"),
     ("file(path='no/such.json')", "path='no/such.json' matches no file"),
     ("bytes() | bytes()", "one call is wanted"),

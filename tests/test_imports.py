@@ -73,12 +73,19 @@ OUTSIDE = {
   "orbax": "stored",
   "datasets": "data",
   "tokenizers": "data",
+  "regex": "data",
+  "jieba": "",  # by name, where a step of cleaning needs it
   "tensorboardX": "metrics",
   "torch": "",
 }
 # Help and preparing data never wait for jax.
 WITHOUT_JAX = "errors spec metrics data config card progress prepare cli"
-LAZY = ("datasets", "tokenizers", "tensorboardX")  # imported inside the function that needs them
+LAZY = (
+  "datasets",
+  "tokenizers",
+  "regex",
+  "tensorboardX",
+)  # imported inside the function that needs them
 
 LINES = 260
 

@@ -28,6 +28,7 @@ class Split:
   fingerprint: str
   pairs: Callable[[Source], Iterator[tuple[str, Document]]]
   rest: "Split | None" = None  # the split of a mixture's further sources, where that differs
+  sources: tuple[Source, ...] = ()  # validation text of its own
 
   def of_member(self, number: int) -> "Split":
     """The split of a mixture's source: validation text of its own belongs to the first source
@@ -40,8 +41,14 @@ class Split:
     return (d for name, d in self.pairs(source) if name == split and d.text)
 
 
-def build_split(text: str, key: str = "config.data.valid") -> Split:
-  """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text."""
+def build_split(
+  text: str,
+  key: str = "config.data.valid",
+  clean: Callable[[list[Source]], list[Source]] = list,
+) -> Split:
+  """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text, which
+  `clean` cleans.
+  """
   calls = parse(text, key)
   rules = {"hash": by_hash, "tail": by_tail}
   if len(calls) == 1 and calls[0].name in rules:
@@ -53,7 +60,7 @@ def build_split(text: str, key: str = "config.data.valid") -> Split:
         f"{key}={text!r}: {call.name!r} cannot stand here{nearest(call.name, known)}; write "
         f"one rule ({', '.join(rules)}) or sources ({', '.join(SOURCES)})"
       )
-  return by_source(build_sources(text, key))
+  return by_source(clean(build_sources(text, key)))
 
 
 def by_hash(config_key: str, fraction: float = 0.1) -> Split:
@@ -104,7 +111,8 @@ def by_source(valid: list[Source]) -> Split:
         yield "valid", document
 
   rest = by_source([]) if valid else None
-  return Split(identify(("source", [other.fingerprint for other in valid])), pairs, rest)
+  identity = identify(("source", [other.fingerprint for other in valid]))
+  return Split(identity, pairs, rest, tuple(valid))
 
 
 def _check(config_key: str, rule: str, fraction: object) -> None:

@@ -26,7 +26,9 @@ class Subwords:
     entries = _entries(json.loads(text))
     self.vocab = 1 + max(i for _, i, _ in entries)
     special = {i for _, i, special in entries if special} | {pad}
-    self.silent = tuple(sorted(special - {eot}))
+    self.unknown = _unknown(json.loads(text))
+    never = special if self.unknown is None else special | {self.unknown}
+    self.silent = tuple(sorted(never - {eot}))
     self._pieces = _byte_pieces(json.loads(text), self.vocab)
 
   @functools.cached_property
@@ -161,6 +163,14 @@ def _entries(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
   else:  # Unigram: a list of (content, score)
     pairs = [(entry[0], i, False) for i, entry in enumerate(vocab)]
   return pairs + [(t["content"], t["id"], t["special"]) for t in data.get("added_tokens", [])]
+
+
+def _unknown(data: dict[str, Any]) -> int | None:
+  """The id that stands for what the vocabulary cannot spell; None where the file has none."""
+  model = data["model"]
+  if "unk_id" in model:  # Unigram
+    return model["unk_id"]
+  return next((i for content, i, _ in _entries(data) if content == model.get("unk_token")), None)
 
 
 def _pieces(text: str) -> list[str]:

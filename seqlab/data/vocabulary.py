@@ -2,13 +2,14 @@
 that.
 """
 
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seqlab.data.files import find, identify, sha256_of
-from seqlab.data.tokenizers import Bytes, Characters, Tokenizer, load_tokenizer
+from seqlab.data.tokenizers import Bytes, Characters, Tokenizer, Words, load_tokenizer
 from seqlab.errors import UserError
 from seqlab.spec import Call, make, parse_one
 
@@ -52,6 +53,24 @@ def characters(config_key: str) -> Plan:
     return Characters("".join(sorted(found)))
 
   return Plan(("characters",), True, train)
+
+
+def words(config_key: str, min_count: int = 2) -> Plan:
+  """Every word that stands `min_count` times or more in the training text, the most frequent first;
+  a word ends at white space, so `config.data.clean` decides what one is (words(), say).
+  """
+  if min_count < 1:
+    raise UserError(f"{config_key}: min_count={min_count} of words() must be 1 or more")
+
+  def train(texts: Sequence[Texts]) -> Tokenizer:
+    counts: collections.Counter[str] = collections.Counter()
+    for read in texts:
+      for text in read():
+        counts.update(text.split())
+    kept = [word for word, count in counts.items() if count >= min_count]
+    return Words(sorted(kept, key=lambda word: (-counts[word], word)))
+
+  return Plan(("words", min_count), True, train)
 
 
 def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
@@ -99,6 +118,7 @@ def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
 TOKENIZERS: dict[str, Callable[..., Plan]] = {
   "bytes": byte_level,
   "characters": characters,
+  "words": words,
   "bpe": bpe,
   "file": file,
 }

@@ -21,7 +21,7 @@ from seqlab.data.documents import Document
 from seqlab.data.durable import HashingFile, fsync, mending
 from seqlab.data.split import SPLITS
 from seqlab.data.store import FORMAT, SHARD, Store
-from seqlab.data.tokenizers import Characters, Tokenizer, save_tokenizer
+from seqlab.data.tokenizers import Tokenizer, save_tokenizer
 from seqlab.errors import UserError
 
 _BATCH = 1 << 20  # characters per call of the tokenizer: enough for its threads, little for memory
@@ -107,8 +107,8 @@ class _SplitWriter:
     for ids in encoded:
       pieces += [eot, ids.astype(self.dtype)]
       self.starts.append(self.starts[-1] + 1 + len(ids))
-      if isinstance(self._tokenizer, Characters):
-        self.counts["unknown"] += int((ids == Characters.unknown).sum())
+      if self._tokenizer.unknown is not None:
+        self.counts["unknown"] += int((ids == self._tokenizer.unknown).sum())
     for document in documents:
       self.labels.append(document.label)
       self.sides.add(len(document.texts()))
