@@ -22,6 +22,7 @@ from seqlab.errors import UserError, nearest
 
 CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
 WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+SPLITS = ("train", "valid", "test")
 STEP = ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint"))
 
 
@@ -67,7 +68,7 @@ COMMANDS = dict(
     "seqlab evaluate --workdir=runs/lstm --split=valid",
     (
       WORKDIR,
-      ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
+      ("--split", dict(default="valid", choices=SPLITS, help="which texts")),
       STEP,
       ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
@@ -99,7 +100,7 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
-      ("--split", dict(default="valid", choices=("train", "valid"), help="the set, if no source")),
+      ("--split", dict(default="valid", choices=SPLITS, help="the set, if no source")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
       ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
       ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),

@@ -83,7 +83,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str) -> None:
 
   trained = open_run(workdir, step)
   config, mesh = trained.config, trained.mesh
-  corpus = other_data(trained, data) if data else own_data(trained)
+  corpus = other_data(trained, data) if data else own_data(trained, split)
   part, name = ("train", "data") if data else (split, split)
   with axes.use_mesh(mesh, build.table(config)):
     loader = build.make_loader(config, corpus, part, train=False, batch=batch)

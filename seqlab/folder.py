@@ -63,7 +63,7 @@ def write_card(
       sha256=store.meta["source_sha256"],
       tokenizer=store.meta["tokenizer"],
       vocabulary=store.meta["vocab"],
-      **{split: dict(corpus.size(split)) for split in ("train", "valid")},
+      **{split: dict(corpus.size(split)) for split in store.meta["splits"]},
     )
     for store in corpus.stores
   }

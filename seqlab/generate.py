@@ -101,7 +101,7 @@ def run(
   of = trained.config.data
   rule = "hash(fraction=0)" if data else of.valid
   if not data:
-    check_own_data(trained)
+    check_own_data(trained, split)
   clean = cleaning(trained).text_spec if data else of.clean
   documents = list(prepare.documents(data or of.source, rule, "train" if data else split, clean))
   if not documents or any(document.source is None for document in documents):

@@ -72,7 +72,7 @@ def prepare(
         if not _there(folder):  # it may have come while we waited
           made = learned or _tokenizer(plan, folders, sources, splits)
           with _progress(f"preparing {member.description}") as progress:
-            write_store(root, folder.name, made, part.pairs(member), about, progress)
+            write_store(root, folder.name, made, part.pairs(member), about, progress, part.names)
           tell(f"data: prepared {folder} ({member.description})")
           for read in (member, *part.sources):
             if said := _dropped(read.dropped):
@@ -87,6 +87,11 @@ def fingerprint(source: str, tokenizer: str, valid: str, clean: str = "") -> str
   sources, splits = _members(source, valid, clean)
   names = _names(sources, splits, plan_tokenizer(tokenizer))
   return corpus_fingerprint(names, [member.weight for member in sources])
+
+
+def split_names(valid: str) -> tuple[str, ...]:
+  """The splits that a spec of `config.data.valid` makes."""
+  return build_split(valid).names
 
 
 def texts(source: str, valid: str, split: str, clean: str = "") -> Iterator[str]:

@@ -18,7 +18,7 @@ from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
-from seqlab.prepare import fingerprint, prepare
+from seqlab.prepare import fingerprint, prepare, split_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -84,21 +84,26 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   return Trained(folder, config, learned, objective, params, step, mesh)
 
 
-def own_data(run: Trained) -> Corpus:
-  """The data of the run's config, under the tokenizer of the run.
+def own_data(run: Trained, split: str) -> Corpus:
+  """The data of the run's config, of which `split` is wanted, under the tokenizer of the run.
 
   Raises:
     UserError: as `check_own_data`.
   """
-  check_own_data(run)
+  check_own_data(run, split)
   return _prepare(run.config, run.learned.tokenizer)
 
 
-def check_own_data(run: Trained) -> None:
+def check_own_data(run: Trained, split: str) -> None:
   """Refuses to go on where the data of the config is not what the run was trained on: other texts
-  would be held out, and some of the training's among them.
+  would be held out, and some of the training's among them; or where it has no such split.
   """
   data = run.config.data
+  if split not in (names := split_names(data.valid)):
+    raise UserError(
+      f"--split={split}: config.data.valid={data.valid!r} of this run makes {' and '.join(names)}; "
+      f"a run with hash(fraction=0.1, test=0.1) has a test split"
+    )
   if fingerprint(data.source, data.tokenizer, data.valid, data.clean) != run.learned.fingerprint:
     raise UserError(
       f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "

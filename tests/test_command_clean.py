@@ -25,6 +25,7 @@ def pairs(tmp_path_factory):
     f"--workdir={folder / 'run'}", *TINY, f"--config.data.source={data}", "--config.steps=20",
     f"--config.data.store={folder / 'store'}", "--config.objective=sequence_to_sequence()",
     "--config.model.name=encoder_decoder", "--config.lr=0.02",
+    "--config.data.valid=hash(fraction=0.2, test=0.2)",
   ]  # fmt: skip
   seqlab("train", *flags, CLEAN)
   return folder / "run", data, flags
@@ -41,8 +42,8 @@ def test_sources_and_references_are_cleaned(pairs, capsys):
     ("ein hund , der 's kann : rennt !", "the dog 's running ."),
     ("ein hund , der 's kann : ja !", "the dog 's jumping ."),
   }
-  assert main(["generate", f"--workdir={run}", "--beams=1"]) == 0
-  assert set(told(run / "generate_valid.jsonl")) == clean
+  assert main(["generate", f"--workdir={run}", "--beams=1", "--split=test"]) == 0
+  assert set(told(run / "generate_test.jsonl")) == clean
   assert main(["generate", f"--workdir={run}", "--beams=1", f"--data={data}"]) == 0
   assert told(run / "generate_data.jsonl") == sorted([*clean] * 30)
   sources = "--source=EIN Hund, der's kann: Rennt!", f"--source={max(clean)[0]}"
@@ -60,7 +61,7 @@ def test_other_data_is_cleaned_and_another_cleaning_is_another_run(pairs):
   assert "data.clean: \"lower() | words(language='european')\", now ''" in said
 
 
-def test_a_prompt_is_cleaned(tmp_path):
+def test_a_prompt_is_cleaned(tmp_path, capsys):
   (tmp_path / "text").write_text("".join("Round AND round it goes.\n" for _ in range(100)))
   run = f"--workdir={tmp_path / 'run'}"
   seqlab(
@@ -71,3 +72,15 @@ def test_a_prompt_is_cleaned(tmp_path):
   prompts = "--prompt=ROUND  And", "--prompt=SQUARE"
   said = seqlab("sample", run, *prompts, "--tokens=4", "--temperature=0", both=True)
   assert "\nround and" in said and "\nsquare " in said and "never seen 'square'; they" in said
+  assert main(["evaluate", run, "--split=test"]) == 2
+  assert (
+    "--split=test: config.data.valid='hash(fraction=0.1)' of this run makes train and valid"
+    in (capsys.readouterr().err)
+  )
+
+
+def test_the_test_split_is_evaluated(pairs, capsys):
+  run, *_ = pairs
+  assert main(["evaluate", f"--workdir={run}", "--split=test"]) == 0
+  assert result(run, "test")["split"] == "test" and "test set" in capsys.readouterr().out
+  assert "test" in (run / "card.md").read_text()

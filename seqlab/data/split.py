@@ -1,7 +1,8 @@
-"""Which document is for training and which for validation: `config.data.valid`.
+"""Which document is for training, which for validation and which for a test: `config.data.valid`.
 
-`hash(fraction=0.1)` decides by the hash of the document's id, so a corpus that grows or comes in
-another version keeps its split. `tail(fraction=0.1)` keeps the last characters of the whole text
+`hash(fraction=0.1, test=0.1)` decides by the hash of the document's id, so a corpus that grows or
+comes in another version keeps its split, and the validation text is the same with a test split and
+without. `tail(fraction=0.1)` keeps the last characters of the whole text
 for validation, as nanoGPT does for a corpus that is one file. Any source, such as
 `text(path='valid.txt')`, is used as given.
 """
@@ -29,6 +30,7 @@ class Split:
   pairs: Callable[[Source], Iterator[tuple[str, Document]]]
   rest: "Split | None" = None  # the split of a mixture's further sources, where that differs
   sources: tuple[Source, ...] = ()  # validation text of its own
+  names: tuple[str, ...] = SPLITS
 
   def of_member(self, number: int) -> "Split":
     """The split of a mixture's source: validation text of its own belongs to the first source
@@ -63,18 +65,29 @@ def build_split(
   return by_source(clean(build_sources(text, key)))
 
 
-def by_hash(config_key: str, fraction: float = 0.1) -> Split:
+def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0) -> Split:
   """A document is for validation where the hash of its id, read as a number in [0, 1), is below
-  `fraction`.
+  `fraction`, and for the test where it is in the next `test`; 0 for no test split.
   """
   _check(config_key, "hash", fraction)
+  if not (isinstance(test, int | float) and test >= 0 and fraction + test < 1):
+    raise UserError(
+      f"{config_key}: fraction={fraction} and test={test!r} of hash() must be 0 or more and leave "
+      f"something for training"
+    )
 
   def pairs(source: Source) -> Iterator[tuple[str, Document]]:
     for document in source.documents():
       digest = hashlib.sha256(f"split {document.id}".encode()).digest()
-      yield ("valid" if int.from_bytes(digest[:8]) / 2**64 < fraction else "train"), document
+      place = int.from_bytes(digest[:8]) / 2**64
+      if place < fraction:
+        yield "valid", document
+      else:
+        yield ("test" if place < fraction + test else "train"), document
 
-  return Split(identify(("hash", fraction)), pairs)
+  if not test:
+    return Split(identify(("hash", fraction)), pairs)
+  return Split(identify(("hash", fraction, test)), pairs, names=(*SPLITS, "test"))
 
 
 def by_tail(config_key: str, fraction: float = 0.1) -> Split:

@@ -3,7 +3,7 @@
   meta.json             written last, so a folder without it is no store; "pairs": each text stands
                         behind its source, as two documents of the stream
   tokenizer/            what `load_tokenizer` reads
-  train/, valid/
+  train/, valid/, and test/ where the split has one
     tokens-00000.bin    and so on: uint16 where the vocabulary fits, else uint32, little-endian
     documents.bin       int64: where each document starts, and last where the stream ends
     labels.bin          int32, one per document, where the source has labels
