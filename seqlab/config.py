@@ -55,7 +55,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel; | mixes"),
   "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
-  "data.tokenizer": ("bytes()", "bytes, characters, words, bpe or file"),
+  "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
   "data.rows": ("windows", "windows over the text, or packed: rows of whole documents"),
   "data.store": ("", "folder of prepared data; '' for the user's cache"),

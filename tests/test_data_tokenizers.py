@@ -20,12 +20,15 @@ TEXTS = [
   "\x00\x01 control \x7f",
 ]
 SPECS = ["bytes()", "characters()", "words(min_count=1)", "bpe(vocab=300)", "file"]
-SPACED = ("words",)  # tokenizers that lose how words are spaced
+SPECS += ["unigram(vocab=420)", "wordpiece(vocab=400)"]
 
 
 def kept(tokenizer, text):
   """What of a text this tokenizer promises to give back."""
-  return " ".join(text.split()) if tokenizer.description()["kind"] in SPACED else text
+  spaced = tokenizer.description()["kind"] == "words" or '"WordPiece"' in str(
+    tokenizer.description()
+  )
+  return " ".join(text.split()) if spaced else text
 
 
 @pytest.fixture(scope="module", params=SPECS)
@@ -124,6 +127,29 @@ def test_training_is_deterministic_and_bounded():
   assert cut.description() == plan.make([lambda: ["ab" * 150]]).description()
 
 
+@pytest.mark.parametrize("spec", ["unigram(vocab=450)", "wordpiece(vocab=120)"])
+def test_subwords_are_learned_the_same_and_no_more_than_asked_for(spec):
+  plan = plan_tokenizer(spec)
+  first = plan.make([lambda: TEXTS * 20])
+  assert first.description() == plan.make([lambda: TEXTS * 20]).description()
+  assert first.vocab <= int(spec.partition("=")[2][:-1])
+
+
+def test_what_unigram_and_wordpiece_cannot_spell():
+  texts = ["the cats and the dogs, they bark", "the bats"] * 20
+  bytes_for_it = plan_tokenizer("unigram(vocab=400)").make([lambda: texts])
+  ids = bytes_for_it.encode("the 猫 <0x41> <unk>")
+  assert bytes_for_it.decode(ids) == "the 猫 <0x41> <unk>" and bytes_for_it.unknown not in ids
+  assert bytes_for_it.decode(bytes_for_it.encode("a▁b")) == "a b", "the one thing that is lost"
+  pieces = plan_tokenizer("wordpiece(vocab=60)").make([lambda: texts])
+  ids = pieces.encode("the 猫s dogs")
+  assert (ids == pieces.unknown).sum() == 1 and pieces.unknown in pieces.silent
+  assert pieces.decode(ids) == "the <unk> dogs"
+  assert pieces.unknown in pieces.encode("t" * 201) and pieces.unknown not in pieces.encode(
+    "t" * 200
+  )
+
+
 def test_decoding_a_saved_bpe_needs_no_tokenizers(tmp_path):
   tokenizer = plan_tokenizer("bpe(vocab=300)").make([lambda: TEXTS])
   save_tokenizer(tokenizer, tmp_path)
@@ -181,6 +207,8 @@ def test_a_tokenizer_file_without_a_known_end_is_named(tmp_path):
     ("bpe(vocabulary=300)", r"no argument 'vocabulary' \(did you mean 'vocab'\?\)"),
     ("bpe(vocab=200)", "vocab=200 of bpe.. must be at least 258"),
     ("words(min_count=0)", "min_count=0 of words.. must be 1 or more"),
+    ("unigram(vocab=300)", "vocab=300 of unigram.. must be at least 400"),
+    ("wordpiece(vocab=3)", "vocab=3 of wordpiece.. must be at least 4"),
     ("bpe(megabytes=0)", "megabytes=0 of bpe.. must be above 0"),
     ("file(path='no/such.json')", "path='no/such.json' matches no file"),
     ("bytes() | bytes()", "one call is wanted"),

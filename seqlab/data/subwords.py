@@ -1,8 +1,4 @@
-"""Subword vocabularies: a byte-level BPE trained here, or any tokenizer.json, through `tokenizers`.
-
-References: Sennrich et al. 2016 (arXiv:1508.07909) for BPE; Radford et al. 2019 (GPT-2) for its
-  byte level, which makes every text representable, so there is no unknown id.
-"""
+"""Subword vocabularies: any tokenizer.json, trained here or not, through `tokenizers`."""
 
 import functools
 import json
@@ -110,27 +106,6 @@ class WindowStream:
       return ""  # perhaps half a character: the next token may complete it
     self._shown, self._waiting = self._waiting or self._shown, []
     return whole[len(before) :]
-
-
-def train_bpe(texts: Iterable[str], vocab: int) -> Subwords:
-  """A byte-level BPE of at most `vocab` ids, the same for the same texts."""
-  from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-  made = Tokenizer(models.BPE())
-  # Training is quadratic in a word's length; DNA or base64 is one word, so words end at 128 bytes.
-  short = pre_tokenizers.Split(Regex(".{1,128}"), "isolated")
-  made.pre_tokenizer = pre_tokenizers.Sequence(
-    [pre_tokenizers.ByteLevel(add_prefix_space=False), short]
-  )
-  made.decoder = decoders.ByteLevel()
-  trainer = trainers.BpeTrainer(
-    vocab_size=vocab,
-    special_tokens=[END, PAD],
-    initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    show_progress=False,
-  )
-  made.train_from_iterator(texts, trainer)
-  return Subwords(made.to_str(), 0, 1)  # the specials come first
 
 
 def read_tokenizer_json(text: str, path: str, eot: str | None, key: str) -> Subwords:

@@ -77,20 +77,40 @@ def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
   """Byte-level BPE, trained on the first `megabytes` of training text, shared evenly between
   sources.
   """
-  if not isinstance(vocab, int) or vocab < 258:
-    raise UserError(
-      f"{config_key}: vocab={vocab!r} of bpe() must be at least 258 (256 bytes, two specials)"
-    )
-  if not isinstance(megabytes, int | float) or not megabytes > 0:
-    raise UserError(f"{config_key}: megabytes={megabytes!r} of bpe() must be above 0")
+  return _subwords("bpe", vocab, megabytes, 258, "256 bytes, two specials", config_key)
+
+
+def unigram(config_key: str, vocab: int = 4096, megabytes: float = 10) -> Plan:
+  """A Unigram model with bytes for rare characters, trained as bpe() is but slowly: a minute or
+  more for 10 MB.
+  """
+  least = "256 bytes, three specials, ASCII"
+  return _subwords("unigram", vocab, megabytes, 400, least, config_key)
+
+
+def wordpiece(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
+  """WordPiece over words that end at white space, trained as bpe() is. Text without spaces wants
+  words() in `config.data.clean`.
+  """
+  return _subwords("wordpiece", vocab, megabytes, 4, "three specials", config_key)
+
+
+def _subwords(
+  name: str, vocab: int, megabytes: float, least: int, why: str, config_key: str
+) -> Plan:
+  if vocab < least:
+    raise UserError(f"{config_key}: vocab={vocab} of {name}() must be at least {least} ({why})")
+  if not megabytes > 0:
+    raise UserError(f"{config_key}: megabytes={megabytes!r} of {name}() must be above 0")
 
   def train(texts: Sequence[Texts]) -> Tokenizer:
-    from seqlab.data.subwords import train_bpe
+    from seqlab.data import training
 
+    learn = getattr(training, f"train_{name}")
     share = megabytes * 1e6 / len(texts)
-    return train_bpe((text for read in texts for text in _first(read(), share)), vocab)
+    return learn((text for read in texts for text in _first(read(), share)), vocab)
 
-  return Plan(("bpe", vocab, megabytes), True, train)
+  return Plan((name, vocab, megabytes), True, train)
 
 
 def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
@@ -120,6 +140,8 @@ TOKENIZERS: dict[str, Callable[..., Plan]] = {
   "characters": characters,
   "words": words,
   "bpe": bpe,
+  "unigram": unigram,
+  "wordpiece": wordpiece,
   "file": file,
 }
 
