@@ -111,7 +111,8 @@ COMMANDS = dict(
   prepare=Command(
     "seqlab.prepare",
     "Read, tokenize and store the data of a config, or find it stored.",
-    "seqlab prepare --config=experiments/quickstart.py",
+    "seqlab prepare --config=experiments/quickstart.py --inspect",
+    (("--inspect", dict(action="store_true", help="lengths, vocabulary, texts before and after")),),
     takes_config=True,
   ),
   flops=Command(

@@ -8,14 +8,11 @@ the training text alone.
 
 import contextlib
 import functools
-import itertools
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
-
-import numpy as np
 
 from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.corpus import Corpus, corpus_fingerprint
@@ -63,7 +60,8 @@ def prepare(
     about: dict[str, Any] = {"source": member.description, "source_sha256": original.fingerprint}
     about |= {"valid": valid, "tokenizer": tokenizer}
     if clean:
-      about |= {"clean": clean, "dropped": member.dropped}  # counted while the store is written
+      left_out = {read.description: read.dropped for read in (member, *part.sources)}
+      about |= {"clean": clean, "left_out": left_out}  # counted while the store is written
     if _there(folder):
       tell(f"data: reusing {folder} ({member.description})")
     else:
@@ -111,22 +109,19 @@ def store_root(store: str = "") -> pathlib.Path:
   return pathlib.Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def run(config: Any) -> None:
-  """The command: prepares `config.data`, checks every file's sha256 and prints what there is."""
-  from rich.console import Console
-  from rich.markup import escape
+def run(config: Any, inspect: bool = False) -> None:
+  """The command: prepares `config.data`, checks every file's sha256 and prints what there is; with
+  `inspect` also what its texts, its vocabulary and its cleaning are like.
+  """
+  from seqlab import inspection
 
   data = config.data
   corpus = prepare(data.source, data.tokenizer, data.valid, data.store, clean=data.clean)
-  console = Console(soft_wrap=True)
-  for store in corpus.stores:
+  for store, source in zip(corpus.stores, build_sources(data.source), strict=True):
     store.verify()
-    console.print(_table(store))
-    console.print(f"store       {store.folder}\nsource      {escape(store.meta['source'])}")
-    console.print(f"sha256      {store.meta['source_sha256']}  (of the source)")
-    for file in store.meta["splits"]["train"]["files"]:
-      console.print(f"            {file['sha256']}  ({file['name']})")
-    console.print(_example(store), markup=False, highlight=False)
+    inspection.overview(store)
+    if inspect:
+      inspection.detail(store, build_pipeline(data.clean).trace(source))
 
 
 def _members(source: str, valid: str, clean: str) -> tuple[list[Source], list[Split]]:
@@ -182,34 +177,3 @@ def _progress(what: str) -> Iterator[Callable[[int], None]]:
   console = Console(stderr=True)
   with console.status(escape(what)) as status:
     yield lambda done: status.update(f"{escape(what)}: {done / 1e6:.0f} MB of text")
-
-
-def _table(store: Store) -> Any:
-  from rich.table import Table
-
-  table = Table("", *store.meta["splits"], box=None, title_justify="left")
-  for column in table.columns[1:]:
-    column.justify = "right"
-  splits, pairs = store.meta["splits"].values(), store.meta.get("pairs", False)
-  for name in ("documents", "tokens", "bytes", "characters"):
-    of_pairs = dict(documents="pairs", tokens="tokens of both").get(name, f"{name} of targets")
-    table.add_row(of_pairs if pairs else name, *(f"{split[name]:,}" for split in splits))
-  if not pairs:
-    ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
-    table.add_row("bytes per token", *ratio)
-  if any(split["unknown"] for split in splits):
-    table.add_row("unknown tokens", *(f"{split['unknown']:,}" for split in splits))
-  table.add_row("vocabulary", f"{store.meta['vocab']:,}", "")
-  if store.meta["labels"]:
-    table.add_row("labels", ", ".join(store.meta["labels"]), "")
-  return table
-
-
-def _example(store: Store) -> str:
-  """The start of the first document, or of both sides of the first pair: ids, and their text."""
-  tokens, lines = store.split("train"), []
-  for start, end in itertools.pairwise(tokens.documents[: 3 if tokens.pairs else 2].tolist()):
-    ids = np.empty(min(40, end - start), tokens.dtype)
-    tokens.read(start, ids)
-    lines += [str(ids.tolist()), repr(store.tokenizer.decode(ids))]
-  return "example     " + "\n            ".join(lines)

@@ -52,7 +52,8 @@ ROOMS = {
   "signals": "",
   "table": "",
   "log": "metrics progress",
-  "prepare": "errors data",
+  "inspection": "data",
+  "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained table",
@@ -81,7 +82,7 @@ OUTSIDE = {
   "torch": "",
 }
 # Help and preparing data never wait for jax.
-WITHOUT_JAX = "errors spec metrics data config card progress prepare cli"
+WITHOUT_JAX = "errors spec metrics data config card progress inspection prepare cli"
 LAZY = (
   "datasets",
   "tokenizers",

@@ -54,6 +54,18 @@ class Pipeline:
       for number, source in enumerate(sources)
     ]
 
+  def trace(self, source: Source) -> Iterator[tuple[Document, list[Document], str]]:
+    """Each document of a source, read apart from others, with those that take its place, and with
+    the step that left it out where none does.
+    """
+    dropped: dict[str, int] = {}
+    turn = self._begin(dropped)
+    for document in source.documents():
+      before = dict(dropped)
+      after = list(turn(document))
+      counted = [name for name, count in dropped.items() if count != before.get(name)]
+      yield document, after, "" if after or not counted else counted[-1]
+
   def _source(self, source: Source, before: Sequence[Source]) -> Source:
     identity = (source.fingerprint, self.fingerprint, *(other.fingerprint for other in before))
     dropped: dict[str, int] = {}
