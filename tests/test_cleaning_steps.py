@@ -121,7 +121,7 @@ def test_words():
 def test_a_package_that_is_not_there_is_one_line(monkeypatch):
   monkeypatch.setitem(sys.modules, "datasketch", None)
   with pytest.raises(
-    UserError, match=r"near_deduplicate\(\) needs the package datasketch; install"
+    UserError, match=r"near_deduplicate\(\) needs the package datasketch; `pip install"
   ):
     cleaned("near_deduplicate()", Document("a", "a"))
 

@@ -37,5 +37,6 @@ def package(name: str, step: str, config_key: str) -> Any:
       return importlib.import_module(name)
   except ImportError:
     raise UserError(
-      f"{config_key}: {step} needs the package {name}; install it with `pip install 'seqlab[text]'`"
+      f"{config_key}: {step} needs the package {name}; `pip install {name}`, or all that cleaning "
+      f"needs with seqlab's extra `text`"
     ) from None
