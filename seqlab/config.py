@@ -56,7 +56,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel; | mixes"),
   "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
   "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
-  "data.valid": ("hash(fraction=0.1)", "the validation split: hash (a test too), tail, or a source"),
+  "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
   "data.rows": ("windows", "windows over the text, or packed: rows of whole documents"),
   "data.store": ("", "folder of prepared data; '' for the user's cache"),
   "evaluate.every": (500, "steps between evaluations"),

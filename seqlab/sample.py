@@ -110,6 +110,8 @@ def run(
 
 def _warn_of_unknown(tokenizer: Tokenizer, prompts: list[str]) -> None:
   """One line on stderr where characters or words of the prompts are outside the vocabulary."""
+  if tokenizer.unknown is None:
+    return
   parts = {
     p for text in prompts for p in (text if isinstance(tokenizer, Characters) else text.split())
   }

@@ -65,7 +65,7 @@ def near_deduplicate(
 ) -> Step:
   """The first of the documents of which runs of `shingle` characters have a Jaccard similarity of
   `threshold` or more, as MinHash estimates it with so many permutations: its standard error is at
-  most 0.5 / sqrt(permutations). Remembers about 10 bytes a permutation and document.
+  most 0.5 / sqrt(permutations). Remembers about 12 bytes a permutation and document.
 
   References: Broder 1997 (MinHash); Leskovec et al., Mining of Massive Datasets, chapter 3 (LSH).
   """

@@ -4,7 +4,7 @@ from html.parser import HTMLParser
 
 from seqlab.data.cleaning.base import Step
 
-_UNREAD = ("script", "style", "template")
+_UNREAD = ("script", "style")
 # tags inside a line; any other tag is the end of one
 _INLINE = """
 a abbr acronym b bdi bdo big cite code data del dfn em font i ins kbd mark q s samp small span
