@@ -81,8 +81,8 @@ def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
 
 
 def unigram(config_key: str, vocab: int = 4096, megabytes: float = 10) -> Plan:
-  """A Unigram model with bytes for rare characters, trained as bpe() is but slowly: a minute or
-  more for 10 MB.
+  """A Unigram model with bytes for rare characters, trained as bpe() is but slowly: 10 MB of
+  Chinese take minutes.
   """
   least = "256 bytes, three specials, ASCII"
   return _subwords("unigram", vocab, megabytes, 400, least, config_key)
