@@ -18,9 +18,9 @@ def main(workdir: str) -> None:
   folder = pathlib.Path(workdir)
   config = json.loads((folder / "config.json").read_text())
   result = json.loads((folder / "evaluate_valid.json").read_text())
-  train, valid = (
-    list(texts(config["data.source"], config["data.valid"], split)) for split in ("train", "valid")
-  )
+  data = config["data.source"], config["data.valid"]
+  clean = config.get("data.clean", "")
+  train, valid = (list(texts(*data, split, clean)) for split in ("train", "valid"))
   found = baselines(train, valid)
   each = sum(len(text.encode()) for text in valid) / sum(map(len, valid))  # bytes of a character
   rows = {

@@ -37,7 +37,7 @@ NETWORKS = {
   "language_model": ("decoder",),
   "masked_language_model": ("encoder",),
   "sequence_to_sequence": ("encoder_decoder",),
-  "classification": ("decoder", "encoder", "mlp", "cnn"),
+  "classification": ("decoder", "encoder", "text_cnn", "mlp", "cnn"),
   "multi_label_classification": ("decoder", "encoder"),
   "regression": ("decoder", "encoder"),
   "tagging": ("decoder", "encoder"),

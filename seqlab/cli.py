@@ -22,6 +22,7 @@ from seqlab.errors import UserError, nearest
 
 CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
 WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+SPLITS = ("train", "valid", "test")
 STEP = ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint"))
 
 
@@ -67,7 +68,7 @@ COMMANDS = dict(
     "seqlab evaluate --workdir=runs/lstm --split=valid",
     (
       WORKDIR,
-      ("--split", dict(default="valid", choices=("train", "valid"), help="which texts")),
+      ("--split", dict(default="valid", choices=SPLITS, help="which texts")),
       STEP,
       ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
@@ -100,7 +101,7 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
-      ("--split", dict(default="valid", choices=("train", "valid"), help="the set, if no source")),
+      ("--split", dict(default="valid", choices=SPLITS, help="the set, if no source")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
       ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
       ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),
@@ -115,16 +116,28 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--text", dict(action="append", default=[], help="text to look at; several allowed")),
-      ("--split", dict(default="valid", choices=("train", "valid"), help="the set, if no text")),
+      ("--split", dict(default="valid", choices=SPLITS, help="the set, if no text")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"conll(path=…)\"")),
       ("--against", dict(default="", metavar="FILE", help="a predict_….jsonl to compare with")),
       STEP,
     ),
   ),
+  reproduce=Command(
+    "seqlab.reproduce",
+    "Run published results anew and say PASS or FAIL; writes docs/results.md.",
+    "seqlab reproduce vae_mnist textcnn_trec",
+    (
+      ("target", dict(nargs="*", help="files of experiments/papers/ by name")),
+      ("--list", dict(action="store_true", help="show targets and what is known; runs nothing")),
+      ("--all", dict(action="store_true", help="all of them")),
+      ("--workdir", dict(default="runs/papers", metavar="DIR", help="folder of the runs")),
+    ),
+  ),
   prepare=Command(
     "seqlab.prepare",
     "Read, tokenize and store the data of a config, or find it stored.",
-    "seqlab prepare --config=experiments/quickstart.py",
+    "seqlab prepare --config=experiments/quickstart.py --inspect",
+    (("--inspect", dict(action="store_true", help="lengths, vocabulary, texts before and after")),),
     takes_config=True,
   ),
   flops=Command(

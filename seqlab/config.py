@@ -30,16 +30,18 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "inner_steps": (1, "steps in one dispatch; the run is bitwise the same"),
   "lr": (1e-3, "peak learning rate"),
   "schedule": ("cosine(warmup=100)", "cosine, wsd, constant, inverse_sqrt, step or per_epoch"),
-  "optimizer": ("adamw()", "adamw, sgd, lion, adafactor or muon"),
+  "optimizer": ("adamw()", "adamw, sgd, lion, adadelta, adafactor or muon"),
   "decay": (0.1, "weight decay of matrices"),
   "decay_of": ("", "selector of what decays; '' for matrices"),
   "clip": (1.0, "global norm that gradients are clipped to; 0 for none"),
   "rates": ((), "((selector, factor), ...): learning rates by group of parameters"),
   "ema": (0.0, "decay of the average of parameters that is evaluated; 0 for none"),
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
-  "objective": ("language_model()", "or masked_language_model, sequence_to_sequence, "
-    "tagging, classification, multi_label_classification, regression"),
-  "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder"),
+  "objective": ("language_model()", "or masked_language_model, sequence_to_sequence, tagging, "
+    "classification, multi_label_classification, regression; of arrays classification, "
+    "autoencoding, variational, adversarial"),
+  "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
+    "text_cnn; of arrays mlp, cnn, autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
   "model.mixer": ("attention(heads=4)", "sequence mixers; | repeats them as a pattern over depth"),
@@ -53,9 +55,10 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.dtype": ("float32", "of activations: float32 or bfloat16; parameters stay float32"),
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
-  "data.source": ("embedded()", "embedded, text, jsonl, csv, parquet, hub, parallel, conll, "
-    "entities; | mixes"),
-  "data.tokenizer": ("bytes()", "bytes, characters, bpe or file"),
+  "data.source": ("embedded()", "text, jsonl, csv, parquet, hub, embedded, parallel, labelled, "
+    "conll, entities, additions, which | mixes; or arrays: idx, npz, digits, ring, grid"),
+  "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
+  "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
   "data.rows": ("windows", "windows over the text, or packed: rows of whole documents"),
   "data.store": ("", "folder of prepared data; '' for the user's cache"),

@@ -140,7 +140,9 @@ def _vocabulary(config: ConfigDict) -> int:
   plan = plan_tokenizer(data.tokenizer)
   if not plan.trained:
     return plan.make([]).vocab
-  return prepare(data.source, data.tokenizer, data.valid, data.store, tell=lambda line: None).vocab
+  return prepare(
+    data.source, data.tokenizer, data.valid, data.store, lambda line: None, clean=data.clean
+  ).vocab
 
 
 def _zeros(*shapes: jax.ShapeDtypeStruct) -> tuple[jax.Array, ...]:

@@ -85,7 +85,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
 
   trained = open_run(workdir, step)
   config, mesh = trained.config, trained.mesh
-  corpus = other_data(trained, data) if data else own_data(trained)
+  corpus = other_data(trained, data) if data else own_data(trained, split)
   part, name = ("train", "data") if data else (split, split)
   with axes.use_mesh(mesh, build.table(config)):
     loader = build.make_loader(config, corpus, part, train=False, batch=batch)
@@ -107,7 +107,7 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))
   if size.get("unknown"):
-    rows.append(("unknown characters", f"{size['unknown']:,}"))
+    rows.append(("unknown tokens", f"{size['unknown']:,}"))
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
   show(title, ("metric", "value"), rows)
   result = {"step": trained.step, "split": name, "data": data or config.data.source, **numbers}

@@ -8,16 +8,15 @@ from collections.abc import Iterator, Sequence
 import jax
 import numpy as np
 
-from seqlab import prepare
 from seqlab.beam import Beam
 from seqlab.errors import UserError
-from seqlab.results import columns, read_lines, score_rows, write_lines
+from seqlab.results import columns, read_lines, score_rows, write_lines, write_scores
 from seqlab.scores.bootstrap import Score, mean_of
 from seqlab.scores.diversity import distinct, repetition
 from seqlab.scores.rouge import rouge
 from seqlab.scores.translation import translation_scores
 from seqlab.table import show
-from seqlab.trained import Trained, check_own_data, open_run
+from seqlab.trained import Trained, cleaning, documents_of, open_run
 
 FIELDS = ("source", "reference", "written")  # of a line of generate_SPLIT.jsonl
 _ROUND = 16  # sources are padded to a multiple of it, so that lengths share a program
@@ -78,7 +77,7 @@ def run(
 ) -> None:
   """Prints what is written from each `source`; without any, writes from every source of a split (or
   of `data`) into generate_SPLIT.jsonl of the run's folder, and prints the scores; with those of
-  `against`, another such file, and the differences.
+  `against`, another such file, and the differences. Sources and references are texts as cleaned.
   """
   if not 0 <= penalty < float("inf"):
     raise UserError(f"--penalty={penalty}: 0 or more is wanted")
@@ -91,20 +90,17 @@ def run(
   if source:
     # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
     source = [text.encode("utf-8", "replace").decode() for text in source]
-    for number, n_best in sorted(written(trained, source, beams, penalty)):
+    cleaned = [cleaning(trained).text(text) for text in source]
+    for number, n_best in sorted(written(trained, cleaned, beams, penalty)):
       print(source[number])
       for text, score in n_best:
         print(f"  {score:8.3f}  {text}")
     return
   from rich.progress import track
 
-  of = trained.config.data
-  rule = "hash(fraction=0)" if data else of.valid
-  if not data:
-    check_own_data(trained)
-  documents = list(prepare.documents(data or of.source, rule, "train" if data else split))
-  if not documents or any(document.source is None for document in documents):
-    key, value = ("--data", data) if data else ("config.data.source", of.source)
+  documents = documents_of(trained, split, data)
+  if any(document.source is None for document in documents):
+    key, value = ("--data", data) if data else ("config.data.source", trained.config.data.source)
     raise UserError(f"{key}={value!r} holds no pairs; name the other side with source='…'")
   sources, references = [d.source or "" for d in documents], [d.text for d in documents]
   asked = [dict(zip(FIELDS, pair, strict=False)) for pair in zip(sources, references, strict=True)]
@@ -121,6 +117,7 @@ def run(
   write_lines(path, [{**pair, "written": text} for pair, text in zip(asked, texts, strict=True)])
   title = f"{workdir}, step {trained.step}, {data or f'{split} set'}, {beams} beams"
   own, signatures = _scores(texts, references)
+  write_scores(path.with_suffix(".json"), own, len(texts))
   rows = score_rows(own, _scores(others, references)[0] if others else None, len(texts))
   rows = [[*row, signatures.get(row[0], "")] for row in rows]
   show(title, (*columns(against), "signature"), rows)

@@ -57,7 +57,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     POSITIVE: ("every", "factor"), NONNEGATIVE: ("warmup", "final", "start"), SHARE: ("decay",)
   },
   "optimizer": {
-    POSITIVE: ("eps", "iterations"), BELOW_1: ("b1", "b2", "beta", "momentum"),
+    POSITIVE: ("eps", "iterations"), BELOW_1: ("b1", "b2", "beta", "momentum", "rho"),
     SHARE: ("decay_rate",),
   },
   "objective": {

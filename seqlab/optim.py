@@ -105,6 +105,11 @@ def lion(b1: float = 0.9, b2: float = 0.99) -> optax.GradientTransformation:
   return optax.scale_by_lion(b1, b2)
 
 
+def adadelta(rho: float = 0.95, eps: float = 1e-6) -> optax.GradientTransformation:
+  """Steps in the units of the parameters (arXiv:1212.5701); its own learning rate is 1."""
+  return optax.scale_by_adadelta(rho, eps)
+
+
 def adafactor(decay_rate: float = 0.8, momentum: float = 0.0) -> optax.GradientTransformation:
   """Factored second moments (arXiv:1804.04235), updates clipped at 1 by block RMS."""
   parts = [optax.scale_by_factored_rms(decay_rate=decay_rate), optax.clip_by_block_rms(1.0)]
@@ -141,7 +146,7 @@ def muon_by_letters(
 
 
 OPTIMIZERS: dict[str, Callable[..., optax.GradientTransformation]] = dict(
-  adamw=adamw, sgd=sgd, lion=lion, adafactor=adafactor, muon=muon_by_letters
+  adamw=adamw, sgd=sgd, lion=lion, adadelta=adadelta, adafactor=adafactor, muon=muon_by_letters
 )
 
 

@@ -4,15 +4,15 @@ how good that is.
 
 from collections.abc import Sequence
 
-from seqlab import pictures, prepare
+from seqlab import pictures
 from seqlab.data.documents import Document
 from seqlab.errors import UserError
 from seqlab.predictors import predictor
 from seqlab.predictors.base import Line
 from seqlab.predictors.classes import Classes
-from seqlab.results import columns, read_lines, score_rows, write_lines
+from seqlab.results import columns, read_lines, score_rows, write_lines, write_scores
 from seqlab.table import show
-from seqlab.trained import Trained, check_own_data, open_run
+from seqlab.trained import cleaning, documents_of, open_run
 
 _SHOWN = 20  # classes at most in a table of the terminal
 
@@ -26,11 +26,11 @@ def run(workdir: str, text: list[str], split: str, data: str, against: str, step
   says = predictor(trained)
   if text:
     # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-    texts = [one.encode("utf-8", "replace").decode() for one in text]
+    texts = [cleaning(trained).text(one.encode("utf-8", "replace").decode()) for one in text]
     for line in says.lines([Document(f"--text={one[:40]!r}", one) for one in texts]):
       print(says.show(line))
     return
-  documents = _documents(trained, split, data)
+  documents = documents_of(trained, split, data)
   lines = says.lines(documents)
   others = None
   if against:
@@ -42,23 +42,12 @@ def run(workdir: str, text: list[str], split: str, data: str, against: str, step
   if all(says.right(document) is not None for document in documents):
     title = f"{workdir}, step {trained.step}, {data or f'{split} set'}"
     other = says.scores(others) if others else None
-    show(title, columns(against), score_rows(says.scores(lines), other, len(lines)))
+    own = says.scores(lines)
+    write_scores(path.with_suffix(".json"), own, len(lines))
+    show(title, columns(against), score_rows(own, other, len(lines)))
     if isinstance(says, Classes):
       _show_confusion(says, lines, name)
   print(f"{len(lines):,} texts: {path}")
-
-
-def _documents(run: Trained, split: str, data: str) -> list[Document]:
-  of = run.config.data
-  if not data:
-    check_own_data(run)
-  rule, part = ("hash(fraction=0)", "train") if data else (of.valid, split)
-  documents = list(prepare.documents(data or of.source, rule, part))
-  if not documents:
-    raise UserError(
-      f"--data={data!r}: no text in it" if data else f"config.data.valid={of.valid!r}: leaves none"
-    )
-  return documents
 
 
 def _show_confusion(says: Classes, lines: Sequence[Line], name: str) -> None:

@@ -1,24 +1,22 @@
 """`seqlab prepare`: text into token stores, once. Training calls `prepare` too and finds what is
 there.
 
-A store is found again by the content of its source, the split and the tokenizer, so changing any of
-them prepares anew and changing back costs nothing. A tokenizer that is trained sees the training
-text alone.
+A store is found again by the content of its source, its cleaning, the split and the tokenizer, so
+changing any of them prepares anew and changing back costs nothing. A tokenizer that is trained sees
+the training text alone.
 """
 
 import contextlib
 import functools
-import itertools
 import os
 import pathlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-import numpy as np
-
 from seqlab.data.array_sources import gives_arrays, read_arrays
 from seqlab.data.arrays import Arrays
+from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.corpus import Corpus, corpus_fingerprint
 from seqlab.data.documents import Document
 from seqlab.data.durable import one_writer
@@ -41,26 +39,31 @@ def prepare(
   tell: Tell | None = None,
   learned: Tokenizer | None = None,
   labels: Sequence[str] = (),
+  clean: str = "",
 ) -> Corpus:
   """Returns the prepared corpus of the specs; writes the stores that are not there yet.
 
   `store` is the folder of all stores: by default $SEQLAB_DATA, else ~/.cache/seqlab/data. `tell`
   gets one line per thing done; by default they go to stderr. `learned` is what `tokenizer` has
   become on these very sources, so that it is not trained again; `labels` are the classes where
-  others have numbered them.
+  others have numbered them; `clean` is the spec of what is done to texts before the split.
 
   Raises:
     UserError: anything wrong with the specs, the files, the text or the folder.
   """
   tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
-  sources, splits = _members(source, valid)
+  sources, splits = _members(source, valid, clean)
   plan = plan_tokenizer(tokenizer)
   root = store_root(store)
   folders = [root / name for name in _names(sources, splits, plan)]
   stores = []
   for member, part, folder in zip(sources, splits, folders, strict=True):
-    about = {"source": member.description, "source_sha256": member.fingerprint}
+    original = member.origin or member
+    about: dict[str, Any] = {"source": member.description, "source_sha256": original.fingerprint}
     about |= {"valid": valid, "tokenizer": tokenizer}
+    if clean:
+      left_out = {read.description: read.dropped for read in (member, *part.sources)}
+      about |= {"clean": clean, "left_out": left_out}  # counted while the store is written
     if _there(folder):
       tell(f"data: reusing {folder} ({member.description})")
     else:
@@ -69,8 +72,11 @@ def prepare(
         if not _there(folder):  # it may have come while we waited
           made = learned or _tokenizer(plan, folders, sources, splits)
           with _progress(f"preparing {member.description}") as progress:
-            write_store(root, folder.name, made, part.pairs(member), about, progress)
+            write_store(root, folder.name, made, part.pairs(member), about, progress, part.names)
           tell(f"data: prepared {folder} ({member.description})")
+          for read in (member, *part.sources):
+            if said := _dropped(read.dropped):
+              tell(f"data: cleaning left out {said} of {read.description}")
     made_here = Store(folder)
     stores.append(made_here.numbered(labels) if labels else made_here)
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
@@ -83,26 +89,33 @@ def data_of(
   data = config.data
   if gives_arrays(data.source):
     return read_arrays(data.source, data.valid)
-  return prepare(data.source, data.tokenizer, data.valid, data.store, tell, learned)
+  return prepare(
+    data.source, data.tokenizer, data.valid, data.store, tell, learned, clean=data.clean
+  )
 
 
-def fingerprint(source: str, tokenizer: str, valid: str) -> str:
+def fingerprint(source: str, tokenizer: str, valid: str, clean: str = "") -> str:
   """That of the data that `data_of` would return; nothing is prepared."""
   if gives_arrays(source):
     return read_arrays(source, valid).fingerprint
-  sources, splits = _members(source, valid)
+  sources, splits = _members(source, valid, clean)
   names = _names(sources, splits, plan_tokenizer(tokenizer))
   return corpus_fingerprint(names, [member.weight for member in sources])
 
 
-def texts(source: str, valid: str, split: str) -> Iterator[str]:
-  """The raw texts of a split, before any tokenizer: what a baseline is computed on."""
-  return (document.text for document in documents(source, valid, split))
+def split_names(valid: str) -> tuple[str, ...]:
+  """The splits that a spec of `config.data.valid` makes."""
+  return build_split(valid).names
 
 
-def documents(source: str, valid: str, split: str) -> Iterator[Document]:
-  """The documents of a split as they are in the source, in its order."""
-  for member, part in zip(*_members(source, valid), strict=True):
+def texts(source: str, valid: str, split: str, clean: str = "") -> Iterator[str]:
+  """The texts of a split, cleaned, before any tokenizer: what a baseline is computed on."""
+  return (document.text for document in documents(source, valid, split, clean))
+
+
+def documents(source: str, valid: str, split: str, clean: str = "") -> Iterator[Document]:
+  """The documents of a split, cleaned, in the order of the source."""
+  for member, part in zip(*_members(source, valid, clean), strict=True):
     yield from part.documents(member, split)
 
 
@@ -112,28 +125,30 @@ def store_root(store: str = "") -> pathlib.Path:
   return pathlib.Path(os.path.abspath(os.path.expanduser(chosen)))
 
 
-def run(config: Any) -> None:
-  """The command: prepares `config.data`, checks every file's sha256 and prints what there is."""
-  from rich.console import Console
-  from rich.markup import escape
+def run(config: Any, inspect: bool = False) -> None:
+  """The command: prepares `config.data`, checks every file's sha256 and prints what there is; with
+  `inspect` also what its texts, its vocabulary and its cleaning are like.
+  """
+  from seqlab import inspection
 
-  console = Console(soft_wrap=True)
-  corpus = data_of(config)
+  data, corpus = config.data, data_of(config)
   if isinstance(corpus, Arrays):
-    console.print("\n".join(f"{k}: {v}" for k, v in corpus.about().items()), markup=False)
+    print("\n".join(f"{name}: {about}" for name, about in corpus.about().items()))
     return
-  for store in corpus.stores:
+  for store, source in zip(corpus.stores, build_sources(data.source), strict=True):
     store.verify()
-    console.print(_table(store))
-    console.print(f"store       {store.folder}\nsource      {escape(store.meta['source'])}")
-    console.print(f"sha256      {store.meta['source_sha256']}  (of the source)")
-    for file in store.meta["splits"]["train"]["files"]:
-      console.print(f"            {file['sha256']}  ({file['name']})")
-    console.print(_example(store), markup=False, highlight=False)
+    inspection.overview(store)
+    if inspect:
+      inspection.detail(store, build_pipeline(data.clean).trace(source))
 
 
-def _members(source: str, valid: str) -> tuple[list[Source], list[Split]]:
-  sources, split = build_sources(source), build_split(valid)
+def _members(source: str, valid: str, clean: str) -> tuple[list[Source], list[Split]]:
+  """The cleaned sources, each with its split. Validation text is read first where cleaning
+  remembers, so that a copy of it goes out of the training text and not the other way about.
+  """
+  pipeline = build_pipeline(clean)
+  split = build_split(valid, clean=pipeline.sources)
+  sources = pipeline.sources(build_sources(source), before=split.sources)
   return sources, [split.of_member(number) for number in range(len(sources))]
 
 
@@ -144,6 +159,12 @@ def _names(sources: list[Source], splits: list[Split], plan: Plan) -> list[str]:
     identify([FORMAT, s.fingerprint, p.fingerprint, vocabulary])[:32]
     for s, p in zip(sources, splits, strict=True)
   ]
+
+
+def _dropped(dropped: dict[str, int]) -> str:
+  """How many texts each step of cleaning left out, in words; '' for none."""
+  parts = (f"{count:,} by {name}" for name, count in dropped.items())
+  return ", ".join(parts)
 
 
 def _there(folder: pathlib.Path) -> bool:
@@ -174,34 +195,3 @@ def _progress(what: str) -> Iterator[Callable[[int], None]]:
   console = Console(stderr=True)
   with console.status(escape(what)) as status:
     yield lambda done: status.update(f"{escape(what)}: {done / 1e6:.0f} MB of text")
-
-
-def _table(store: Store) -> Any:
-  from rich.table import Table
-
-  table = Table("", *store.meta["splits"], box=None, title_justify="left")
-  for column in table.columns[1:]:
-    column.justify = "right"
-  splits, pairs = store.meta["splits"].values(), store.meta.get("pairs", False)
-  for name in ("documents", "tokens", "bytes", "characters"):
-    of_pairs = dict(documents="pairs", tokens="tokens of both").get(name, f"{name} of targets")
-    table.add_row(of_pairs if pairs else name, *(f"{split[name]:,}" for split in splits))
-  if not pairs:
-    ratio = (f"{s['bytes'] / max(s['tokens'] - s['documents'] - 1, 1):.3f}" for s in splits)
-    table.add_row("bytes per token", *ratio)
-  if any(split["unknown"] for split in splits):
-    table.add_row("unknown characters", *(f"{split['unknown']:,}" for split in splits))
-  table.add_row("vocabulary", f"{store.meta['vocab']:,}", "")
-  if store.meta["labels"]:
-    table.add_row("labels", ", ".join(store.meta["labels"]), "")
-  return table
-
-
-def _example(store: Store) -> str:
-  """The start of the first document, or of both sides of the first pair: ids, and their text."""
-  tokens, lines = store.split("train"), []
-  for start, end in itertools.pairwise(tokens.documents[: 3 if tokens.pairs else 2].tolist()):
-    ids = np.empty(min(40, end - start), tokens.dtype)
-    tokens.read(start, ids)
-    lines += [str(ids.tolist()), repr(store.tokenizer.decode(ids))]
-  return "example     " + "\n            ".join(lines)

@@ -7,6 +7,8 @@ import pathlib
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from seqlab.errors import UserError
 from seqlab.scores.bootstrap import Interval, Score, interval, paired
 
@@ -65,6 +67,13 @@ def score_rows(
       values = [f"{score:.2f}", *(f"{score - one:.2f}" for one in against if not callable(one))]
     rows.append([name, *map(str, values)])
   return rows
+
+
+def write_scores(path: pathlib.Path, own: Mapping[str, Score | float], examples: int) -> None:
+  """Writes the value of each score as JSON."""
+  every = np.arange(examples)
+  found = {name: score(every) if callable(score) else score for name, score in own.items()}
+  write_lines(path, [found])
 
 
 def columns(against: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from seqlab import generated
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
-from seqlab.trained import open_run
+from seqlab.trained import cleaning, open_run
 
 
 class Stops:
@@ -70,6 +70,7 @@ def run(
   tokenizer = trained.learned.tokenizer
   # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
   prompt = [text.encode("utf-8", "replace").decode() for text in prompt or [""]]
+  prompt = [cleaning(trained).text(text) for text in prompt]
   _warn_of_unknown(tokenizer, prompt)
   prompts = [text for text in prompt for _ in range(samples)]
   ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
@@ -86,6 +87,8 @@ def run(
   )
   streams = [tokenizer.stream() for _ in prompts]
   stops = [Stops(stop) for _ in prompts]
+  for stream, known in zip(streams, ids, strict=True):
+    stream.push(known)  # so that what comes is spaced as after the prompt
   texts = list(prompts)
   live = len(prompts) == 1
 
@@ -114,15 +117,19 @@ def run(
 
 
 def _warn_of_unknown(tokenizer: Tokenizer, prompts: list[str]) -> None:
-  """One line on stderr where characters of the prompts are outside the vocabulary."""
-  if isinstance(tokenizer, Characters):
-    strange = sorted(set("".join(prompts)) - set(tokenizer.characters))
-    if strange:
-      print(
-        f"seqlab: the model has never seen {', '.join(map(repr, strange[:10]))}"
-        f"{', ...' if strange[10:] else ''}; they are read as something unknown",
-        file=sys.stderr,
-      )
+  """One line on stderr where characters or words of the prompts are outside the vocabulary."""
+  if tokenizer.unknown is None:
+    return
+  parts = {
+    p for text in prompts for p in (text if isinstance(tokenizer, Characters) else text.split())
+  }
+  strange = sorted(part for part in parts if tokenizer.unknown in tokenizer.encode(part))
+  if strange:
+    print(
+      f"seqlab: the model has never seen {', '.join(map(repr, strange[:10]))}"
+      f"{', ...' if strange[10:] else ''}; they are read as something unknown",
+      file=sys.stderr,
+    )
 
 
 def _check(

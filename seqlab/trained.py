@@ -14,12 +14,14 @@ from seqlab import axes, build, pretrained
 from seqlab import config as configs
 from seqlab.data.array_sources import gives_arrays, read_whole
 from seqlab.data.arrays import Arrays
+from seqlab.data.cleaning.pipeline import Pipeline, build_pipeline
 from seqlab.data.corpus import Corpus
+from seqlab.data.documents import Document
 from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
-from seqlab.prepare import data_of, fingerprint, prepare
+from seqlab.prepare import data_of, documents, fingerprint, prepare, split_names
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,22 +87,28 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   return Trained(folder, config, learned, objective, params, step, mesh)
 
 
-def own_data(run: Trained) -> Corpus | Arrays:
-  """The data of the run's config, under the tokenizer of the run.
+def own_data(run: Trained, split: str) -> Corpus | Arrays:
+  """The data of the run's config, of which `split` is wanted, under the tokenizer of the run.
 
   Raises:
     UserError: as `check_own_data`.
   """
-  check_own_data(run)
+  check_own_data(run, split)
   return _data(run.config, run.learned.text)
 
 
-def check_own_data(run: Trained) -> None:
+def check_own_data(run: Trained, split: str) -> None:
   """Refuses to go on where the data of the config is not what the run was trained on: other texts
-  would be held out, and some of the training's among them.
+  would be held out, and some of the training's among them; or where it has no such split.
   """
   data = run.config.data
-  if fingerprint(data.source, data.tokenizer, data.valid) != run.learned.fingerprint:
+  names = ("train", "valid") if run.learned.shapes else split_names(data.valid)
+  if split not in names:
+    raise UserError(
+      f"--split={split}: config.data.valid={data.valid!r} of this run makes {' and '.join(names)}; "
+      f"a run with hash(fraction=0.1, test=0.1) has a test split"
+    )
+  if fingerprint(data.source, data.tokenizer, data.valid, data.clean) != run.learned.fingerprint:
     raise UserError(
       f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "
       f"on; bring those files back, or give the text to score as --data=SOURCE"
@@ -109,7 +117,7 @@ def check_own_data(run: Trained) -> None:
 
 def other_data(run: Trained, source: str) -> Corpus | Arrays:
   """The whole of another source as the split "train", under the tokenizer and with the class
-  numbers of the run.
+  numbers of the run. Its texts are cleaned as the run's were, and none is filtered out.
 
   Raises:
     UserError: it is not of the kind that the run was trained on.
@@ -125,7 +133,33 @@ def other_data(run: Trained, source: str) -> Corpus | Arrays:
     "hash(fraction=0)",
     run.config.data.store,
     labels=run.learned.labels if numbered else (),
+    clean=cleaning(run).text_spec,
   )
+
+
+def documents_of(run: Trained, split: str, data: str) -> list[Document]:
+  """The documents of a split of the run's data, or of the whole of another source, as cleaned as
+  the run's were.
+
+  Raises:
+    UserError: as `check_own_data`, or there is none.
+  """
+  of = run.config.data
+  if data:
+    found = list(documents(data, "hash(fraction=0)", "train", cleaning(run).text_spec))
+  else:
+    check_own_data(run, split)
+    found = list(documents(of.source, of.valid, split, of.clean))
+  if not found:
+    raise UserError(
+      f"--data={data!r}: no text in it" if data else f"config.data.valid={of.valid!r}: leaves none"
+    )
+  return found
+
+
+def cleaning(run: Trained) -> Pipeline:
+  """What is done to texts before the run's tokenizer reads them."""
+  return build_pipeline(run.config.data.clean)
 
 
 def _data(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus | Arrays:

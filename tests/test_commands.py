@@ -131,7 +131,7 @@ def test_evaluate_on_another_text(flags, trained):
   counted = {words[0].strip(): words[-1] for words in lines}
   assert counted["tokens counted"] == str(40 * len("zebra quick fox\n")), "all of it"
   strange = 40 * sum(c not in TEXT for c in "zebra quick fox")
-  assert strange and counted["unknown characters"] == str(strange)
+  assert strange and counted["unknown tokens"] == str(strange)
 
 
 def test_a_run_is_enough_to_sample_and_other_text_is_not_taken_for_its_own(flags, tmp_path):

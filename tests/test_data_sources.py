@@ -122,6 +122,26 @@ def test_globs_and_tuples_keep_ids_apart_and_do_not_depend_on_the_folder(tmp_pat
   assert there.fingerprint == here.fingerprint
 
 
+def test_a_test_split_leaves_validation_as_it_was(tmp_path):
+  (tmp_path / "a.txt").write_text("\n".join(map(str, range(3000))) + "\n")
+  spec, store = f"text(path='{tmp_path / 'a.txt'}', documents='line')", str(tmp_path / "store")
+  parts = {n: list(texts(spec, "hash(test=0.2)", n)) for n in ("train", "valid", "test")}
+  assert parts["valid"] == list(texts(spec, "hash(fraction=0.1)", "valid"))
+  assert sorted((text for part in parts.values() for text in part), key=int) == list(
+    map(str, range(3000))
+  )
+  assert 500 < len(parts["test"]) < 700
+  quiet = dict(store=store, tell=lambda line: None)
+  two = prepare(spec, valid="hash(fraction=0.1)", **quiet).stores[0]
+  three = prepare(spec, valid="hash(fraction=0.1, test=0.2)", **quiet).stores[0]
+  assert set(two.meta["splits"]) == {"train", "valid"} and two.fingerprint != three.fingerprint
+  assert {n: len(three.split(n).documents) - 1 for n in parts} == {
+    n: len(found) for n, found in parts.items()
+  }
+  none = prepare(spec, valid="hash(fraction=0.1, test=0.0)", **quiet).stores[0]
+  assert none.fingerprint == two.fingerprint
+
+
 def test_embedded_is_deterministic_limited_and_reports_its_hash():
   (small,) = build_sources("embedded(megabytes=0.5)")
   found = list(small.documents())
@@ -171,7 +191,9 @@ def test_labels_are_numbered_in_order(tmp_path):
 
 
 def config(**data):
-  given = dict(source="embedded()", tokenizer="bytes()", valid="hash(fraction=0.1)", store="")
+  given = dict(
+    source="embedded()", tokenizer="bytes()", valid="hash(fraction=0.1)", store="", clean=""
+  )
   return types.SimpleNamespace(data=types.SimpleNamespace(**{**given, **data}))
 
 
@@ -255,6 +277,8 @@ def test_mistakes_are_one_line(tmp_path, source, message):
 @pytest.mark.parametrize(
   "valid, message",
   [
+    ("hash(fraction=0.5, test=0.5)", "fraction=0.5 and test=0.5 of hash.. must .* leave something"),
+    ("hash(test=-0.1)", "test=-0.1 of hash.. must be 0 or more"),
     ("hsah()", r"'hsah' cannot stand here \(did you mean 'hash'\?\)"),
     ("hash(fraction=1.5)", "fraction=1.5 of hash.. must be at least 0 and below 1"),
     ("tail(part=0.1)", "no argument 'part'"),

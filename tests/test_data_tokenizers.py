@@ -19,12 +19,21 @@ TEXTS = [
   " ",
   "\x00\x01 control \x7f",
 ]
-SPECS = ["bytes()", "characters()", "bpe(vocab=300)", "unigram"]
+SPECS = ["bytes()", "characters()", "words(min_count=1)", "bpe(vocab=300)", "file"]
+SPECS += ["unigram(vocab=420)", "wordpiece(vocab=400)"]
+
+
+def kept(tokenizer, text):
+  """What of a text this tokenizer promises to give back."""
+  spaced = tokenizer.description()["kind"] == "words" or '"WordPiece"' in str(
+    tokenizer.description()
+  )
+  return " ".join(text.split()) if spaced else text
 
 
 @pytest.fixture(scope="module", params=SPECS)
 def tokenizer(request, tmp_path_factory):
-  if request.param != "unigram":
+  if request.param != "file":
     return plan_tokenizer(request.param).make([lambda: TEXTS])
   # A sentencepiece-like file: ids do not stand for bytes, its decoder joins neighbours.
   from tokenizers import Tokenizer, decoders, models, pre_tokenizers
@@ -46,10 +55,10 @@ def tokenizer(request, tmp_path_factory):
 @pytest.mark.parametrize("text", TEXTS)
 def test_round_trip_and_no_special_id(tokenizer, text):
   ids = tokenizer.encode(text)
-  assert tokenizer.decode(ids) == text
-  assert ids.max() < tokenizer.vocab
-  assert not np.isin(ids, [tokenizer.eot, tokenizer.pad]).any()
-  assert tokenizer.decode([tokenizer.eot, *ids, tokenizer.eot]) == text
+  assert tokenizer.decode(ids) == kept(tokenizer, text)
+  assert ids.max(initial=0) < tokenizer.vocab and ids.dtype == np.int32
+  assert not np.isin(ids, [tokenizer.eot, *tokenizer.silent]).any()
+  assert tokenizer.decode([tokenizer.eot, *ids, tokenizer.eot]) == kept(tokenizer, text)
 
 
 def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
@@ -57,7 +66,8 @@ def test_saved_and_loaded_is_the_same(tokenizer, tmp_path):
   again = load_tokenizer(tmp_path / "made" / "here")
   assert (again.vocab, again.eot, again.pad) == (tokenizer.vocab, tokenizer.eot, tokenizer.pad)
   for text, ids in zip(TEXTS, tokenizer.encode_batch(TEXTS), strict=True):
-    assert np.array_equal(again.encode(text), ids) and again.decode(ids) == text
+    assert np.array_equal(again.encode(text), ids) and again.decode(ids) == tokenizer.decode(ids)
+  assert (again.silent, again.unknown) == (tokenizer.silent, tokenizer.unknown)
   via_spec = plan_tokenizer(f"file(path={str(tmp_path / 'made' / 'here')!r})").make([])
   assert np.array_equal(via_spec.encode(TEXTS[3]), tokenizer.encode(TEXTS[3]))
 
@@ -66,7 +76,7 @@ def test_streaming_prints_whole_characters_only(tokenizer):
   for text in TEXTS:
     stream = tokenizer.stream()
     shown = [stream.push([i]) for i in tokenizer.encode(text)]
-    assert "".join(shown) + stream.finish() == text
+    assert "".join(shown) + stream.finish() == kept(tokenizer, text)
     assert "\ufffd" not in "".join(shown)
 
 
@@ -93,6 +103,20 @@ def test_a_character_the_training_text_lacks_is_unknown_and_says_so():
   assert tokenizer.decode([3, 2, 4]) == "a\ufffdb"
 
 
+def test_words_are_the_frequent_ones_and_others_unknown():
+  texts = ["a dog and a cat", "a dog <unk> <unk>"]
+  tokenizer = plan_tokenizer("words()").make([lambda: texts])
+  assert tokenizer.words == ("a", "<unk>", "dog"), "by count, then by name"
+  ids = tokenizer.encode("a cat <unk>\n dog")
+  assert ids.tolist() == [3, tokenizer.unknown, 4, 5], "the text's own <unk> is a word like others"
+  assert tokenizer.decode(ids) == "a <unk> <unk> dog"
+  assert tokenizer.unknown in tokenizer.silent
+  whole = plan_tokenizer("words(min_count=1)").make([lambda: texts[:1], lambda: texts[1:]])
+  assert whole.vocab == 3 + 5
+  stream = tokenizer.stream()
+  assert [stream.push([i]) for i in (tokenizer.eot, 3, tokenizer.pad, 5)] == ["", "a", "", " dog"]
+
+
 def test_training_is_deterministic_and_bounded():
   plan = plan_tokenizer("bpe(vocab=280, megabytes=0.0003)")
   first = plan.make([lambda: TEXTS * 50])
@@ -101,6 +125,29 @@ def test_training_is_deterministic_and_bounded():
   assert first.vocab <= 280
   cut = plan.make([lambda: ["ab" * 150 + "xyz" * 500]])  # one document longer than the limit
   assert cut.description() == plan.make([lambda: ["ab" * 150]]).description()
+
+
+@pytest.mark.parametrize("spec", ["unigram(vocab=450)", "wordpiece(vocab=120)"])
+def test_subwords_are_learned_the_same_and_no_more_than_asked_for(spec):
+  plan = plan_tokenizer(spec)
+  first = plan.make([lambda: TEXTS * 20])
+  assert first.description() == plan.make([lambda: TEXTS * 20]).description()
+  assert first.vocab <= int(spec.partition("=")[2][:-1])
+
+
+def test_what_unigram_and_wordpiece_cannot_spell():
+  texts = ["the cats and the dogs, they bark", "the bats"] * 20
+  bytes_for_it = plan_tokenizer("unigram(vocab=400)").make([lambda: texts])
+  ids = bytes_for_it.encode("the 猫 <0x41> <unk>")
+  assert bytes_for_it.decode(ids) == "the 猫 <0x41> <unk>" and bytes_for_it.unknown not in ids
+  assert bytes_for_it.decode(bytes_for_it.encode("a▁b")) == "a b", "the one thing that is lost"
+  pieces = plan_tokenizer("wordpiece(vocab=60)").make([lambda: texts])
+  ids = pieces.encode("the 猫s dogs")
+  assert (ids == pieces.unknown).sum() == 1 and pieces.unknown in pieces.silent
+  assert pieces.decode(ids) == "the <unk> dogs"
+  assert pieces.unknown in pieces.encode("t" * 201) and pieces.unknown not in pieces.encode(
+    "t" * 200
+  )
 
 
 def test_decoding_a_saved_bpe_needs_no_tokenizers(tmp_path):
@@ -159,6 +206,9 @@ def test_a_tokenizer_file_without_a_known_end_is_named(tmp_path):
     ("byte()", r"unknown 'byte' \(did you mean 'bytes'\?\)"),
     ("bpe(vocabulary=300)", r"no argument 'vocabulary' \(did you mean 'vocab'\?\)"),
     ("bpe(vocab=200)", "vocab=200 of bpe.. must be at least 258"),
+    ("words(min_count=0)", "min_count=0 of words.. must be 1 or more"),
+    ("unigram(vocab=300)", "vocab=300 of unigram.. must be at least 400"),
+    ("wordpiece(vocab=3)", "vocab=3 of wordpiece.. must be at least 4"),
     ("bpe(megabytes=0)", "megabytes=0 of bpe.. must be above 0"),
     ("file(path='no/such.json')", "path='no/such.json' matches no file"),
     ("bytes() | bytes()", "one call is wanted"),

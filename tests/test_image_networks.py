@@ -195,5 +195,5 @@ def test_other_arrays_are_evaluated_or_refused(run, tmp_path, capsys):
   assert "[4, 8, 1]" in capsys.readouterr().err
   assert main(["evaluate", f"--workdir={folder}", "--data=embedded()"]) == 2
   assert "was trained on digits()" in capsys.readouterr().err
-  assert main(["sample", f"--workdir={folder}"]) == 2
-  assert "writes no text" in capsys.readouterr().err
+  assert main(["generate", f"--workdir={folder}"]) == 2
+  assert "writes from no source" in capsys.readouterr().err

@@ -55,21 +55,24 @@ ROOMS = {
   "table": "",
   "results": "errors scores",
   "log": "metrics progress",
-  "prepare": "errors data",
+  "inspection": "data",
+  "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
   "generated": "errors data scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",
-  "generate": "errors prepare beam scores results table trained",
+  "generate": "errors beam scores results table trained",
   "predictors": "errors axes data objectives build scores trained evaluate",
-  "predict": "errors data prepare results pictures table trained predictors",
+  "predict": "errors data results pictures table trained predictors",
   "sample": "errors axes data config decode generated trained",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
   "config build log progress signals pictures prepare folder trained validation",
+  "claims": "errors",
+  "reproduce": "errors runtime table claims",
   "cli": "errors runtime config",  # the commands themselves by name, when one runs
 }
 
@@ -81,6 +84,10 @@ OUTSIDE = {
   "orbax": "stored",
   "datasets": "data",
   "tokenizers": "data",
+  "regex": "data",
+  "jieba": "",  # these three by name, where a step of cleaning needs one
+  "opencc": "",
+  "datasketch": "",
   "tensorboardX": "metrics",
   "matplotlib": "pictures",
   "PIL": "pictures",
@@ -88,10 +95,11 @@ OUTSIDE = {
   "torch": "",
 }
 # Help and preparing data never wait for jax.
-WITHOUT_JAX = "errors spec metrics data config card progress prepare cli"
+WITHOUT_JAX = "errors spec metrics data config card progress inspection prepare cli"
 LAZY = (
   "datasets",
   "tokenizers",
+  "regex",
   "tensorboardX",
   "matplotlib",
   "PIL",

@@ -18,6 +18,7 @@ from seqlab.ops.additive_attention import additive_attention
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
+from seqlab.ops.convolution import convolution, transposed_convolution
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
 from seqlab.ops.gru import gru
@@ -232,6 +233,15 @@ CASES = {
   ),
   "additive attention in blocks": (additive_attention, lambda d: additive(d, 32, 7)),
   "additive attention": (additive_attention, lambda d: additive(d, 5, 3)),
+  "convolution": (convolution, lambda d: (d.normal(2, 6, 7, 2), d.normal(3, 3, 2, 4))),
+  "convolution by 2": (
+    part(convolution, stride=2),
+    lambda d: (d.normal(2, 7, 8, 3), d.normal(4, 4, 3, 2)),
+  ),
+  "transposed convolution": (
+    transposed_convolution,
+    lambda d: (d.normal(2, 3, 4, 3), d.normal(4, 4, 3, 2)),
+  ),
   "cross entropy by 3": (part(chunked_cross_entropy, chunk=3), lambda d: vocabulary(d, 7)),
   "cross entropy one token": (part(chunked_cross_entropy, chunk=9), lambda d: vocabulary(d, 1)),
 }

@@ -64,8 +64,8 @@ class Corpus:
     return corpus_fingerprint([store.fingerprint for store in self.stores], self.weights)
 
   def size(self, split: str) -> dict[str, int]:
-    """Sums over the stores: tokens, documents, bytes, characters, unknown (characters outside the
-    vocabulary).
+    """Sums over the stores: tokens, documents, bytes, characters, unknown (tokens that stand for
+    what is outside the vocabulary).
     """
     counted = ("tokens", "documents", "bytes", "characters", "unknown")
     return {name: sum(s.meta["splits"][split][name] for s in self.stores) for name in counted}

@@ -39,13 +39,15 @@ class Document:
 @dataclasses.dataclass(frozen=True)
 class Source:
   """Documents that can be read again and again, in the same order; `fingerprint` changes with any
-  of them.
+  of them; `dropped` says how many of them each step of cleaning left out when they were last read.
   """
 
   fingerprint: str
   documents: Callable[[], Iterator[Document]]
   description: str = ""
   weight: float = 1.0
+  origin: "Source | None" = None  # what it was before it was cleaned
+  dropped: dict[str, int] = dataclasses.field(default_factory=dict)
 
 
 def row_document(

@@ -17,11 +17,13 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from seqlab.data.additions import additions
 from seqlab.data.conll import conll
 from seqlab.data.documents import Document, Source, row_document
 from seqlab.data.embedded import library_files
 from seqlab.data.entities import entities
 from seqlab.data.files import find, identify, opened, sha256_of
+from seqlab.data.labelled import labelled
 from seqlab.data.parallel import parallel
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, make, parse
@@ -214,9 +216,11 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "csv": csv,
   "parquet": parquet,
   "hub": hub,
+  "labelled": labelled,
   "parallel": parallel,
   "conll": conll,
   "entities": entities,
+  "additions": additions,
 }
 
 

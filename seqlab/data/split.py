@@ -1,7 +1,8 @@
-"""Which document is for training and which for validation: `config.data.valid`.
+"""Which document is for training, which for validation and which for a test: `config.data.valid`.
 
-`hash(fraction=0.1)` decides by the hash of the document's id, so a corpus that grows or comes in
-another version keeps its split. `tail(fraction=0.1)` keeps the last characters of the whole text
+`hash(fraction=0.1, test=0.1)` decides by the hash of the document's id, so a corpus that grows or
+comes in another version keeps its split, and the validation text is the same with a test split and
+without. `tail(fraction=0.1)` keeps the last characters of the whole text
 for validation, as nanoGPT does for a corpus that is one file. Any source, such as
 `text(path='valid.txt')`, is used as given.
 """
@@ -28,6 +29,8 @@ class Split:
   fingerprint: str
   pairs: Callable[[Source], Iterator[tuple[str, Document]]]
   rest: "Split | None" = None  # the split of a mixture's further sources, where that differs
+  sources: tuple[Source, ...] = ()  # validation text of its own
+  names: tuple[str, ...] = SPLITS
 
   def of_member(self, number: int) -> "Split":
     """The split of a mixture's source: validation text of its own belongs to the first source
@@ -40,8 +43,14 @@ class Split:
     return (d for name, d in self.pairs(source) if name == split and d.text)
 
 
-def build_split(text: str, key: str = "config.data.valid") -> Split:
-  """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text."""
+def build_split(
+  text: str,
+  key: str = "config.data.valid",
+  clean: Callable[[list[Source]], list[Source]] = list,
+) -> Split:
+  """Builds the split of a spec: `hash(...)`, `tail(...)`, or the sources of validation text, which
+  `clean` cleans.
+  """
   calls = parse(text, key)
   rules = {"hash": by_hash, "tail": by_tail}
   if len(calls) == 1 and calls[0].name in rules:
@@ -53,21 +62,32 @@ def build_split(text: str, key: str = "config.data.valid") -> Split:
         f"{key}={text!r}: {call.name!r} cannot stand here{nearest(call.name, known)}; write "
         f"one rule ({', '.join(rules)}) or sources ({', '.join(SOURCES)})"
       )
-  return by_source(build_sources(text, key))
+  return by_source(clean(build_sources(text, key)))
 
 
-def by_hash(config_key: str, fraction: float = 0.1) -> Split:
+def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0) -> Split:
   """A document is for validation where the hash of its id, read as a number in [0, 1), is below
-  `fraction`.
+  `fraction`, and for the test where it is in the next `test`; 0 for no test split.
   """
   _check(config_key, "hash", fraction)
+  if not (isinstance(test, int | float) and test >= 0 and fraction + test < 1):
+    raise UserError(
+      f"{config_key}: fraction={fraction} and test={test!r} of hash() must be 0 or more and leave "
+      f"something for training"
+    )
 
   def pairs(source: Source) -> Iterator[tuple[str, Document]]:
     for document in source.documents():
       digest = hashlib.sha256(f"split {document.id}".encode()).digest()
-      yield ("valid" if int.from_bytes(digest[:8]) / 2**64 < fraction else "train"), document
+      place = int.from_bytes(digest[:8]) / 2**64
+      if place < fraction:
+        yield "valid", document
+      else:
+        yield ("test" if place < fraction + test else "train"), document
 
-  return Split(identify(("hash", fraction)), pairs)
+  if not test:
+    return Split(identify(("hash", fraction)), pairs)
+  return Split(identify(("hash", fraction, test)), pairs, names=(*SPLITS, "test"))
 
 
 def by_tail(config_key: str, fraction: float = 0.1) -> Split:
@@ -108,7 +128,8 @@ def by_source(valid: list[Source]) -> Split:
         yield "valid", document
 
   rest = by_source([]) if valid else None
-  return Split(identify(("source", [other.fingerprint for other in valid])), pairs, rest)
+  identity = identify(("source", [other.fingerprint for other in valid]))
+  return Split(identity, pairs, rest, tuple(valid))
 
 
 def _check(config_key: str, rule: str, fraction: object) -> None:

@@ -4,7 +4,7 @@
                         behind its source, as two documents of the stream; "between": what
                         stands between the words that have tags
   tokenizer/            what `load_tokenizer` reads
-  train/, valid/
+  train/, valid/, and test/ where the split has one
     tokens-00000.bin    and so on: uint16 where the vocabulary fits, else uint32, little-endian
     documents.bin       int64: where each document starts, and last where the stream ends
     labels.bin          int32, one per document, where the source has labels

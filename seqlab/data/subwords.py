@@ -1,8 +1,4 @@
-"""Subword vocabularies: a byte-level BPE trained here, or any tokenizer.json, through `tokenizers`.
-
-References: Sennrich et al. 2016 (arXiv:1508.07909) for BPE; Radford et al. 2019 (GPT-2) for its
-  byte level, which makes every text representable, so there is no unknown id.
-"""
+"""Subword vocabularies: any tokenizer.json, trained here or not, through `tokenizers`."""
 
 import functools
 import json
@@ -26,7 +22,9 @@ class Subwords:
     entries = _entries(json.loads(text))
     self.vocab = 1 + max(i for _, i, _ in entries)
     special = {i for _, i, special in entries if special} | {pad}
-    self.silent = tuple(sorted(special - {eot}))
+    self.unknown = _unknown(json.loads(text))
+    never = special if self.unknown is None else special | {self.unknown}
+    self.silent = tuple(sorted(never - {eot}))
     self._pieces = _byte_pieces(json.loads(text), self.vocab)
 
   @functools.cached_property
@@ -110,27 +108,6 @@ class WindowStream:
     return whole[len(before) :]
 
 
-def train_bpe(texts: Iterable[str], vocab: int) -> Subwords:
-  """A byte-level BPE of at most `vocab` ids, the same for the same texts."""
-  from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
-
-  made = Tokenizer(models.BPE())
-  # Training is quadratic in a word's length; DNA or base64 is one word, so words end at 128 bytes.
-  short = pre_tokenizers.Split(Regex(".{1,128}"), "isolated")
-  made.pre_tokenizer = pre_tokenizers.Sequence(
-    [pre_tokenizers.ByteLevel(add_prefix_space=False), short]
-  )
-  made.decoder = decoders.ByteLevel()
-  trainer = trainers.BpeTrainer(
-    vocab_size=vocab,
-    special_tokens=[END, PAD],
-    initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
-    show_progress=False,
-  )
-  made.train_from_iterator(texts, trainer)
-  return Subwords(made.to_str(), 0, 1)  # the specials come first
-
-
 def read_tokenizer_json(text: str, path: str, eot: str | None, key: str) -> Subwords:
   """Any tokenizer.json; `eot` names its end-of-text token where it is none of the usual ones."""
   try:
@@ -161,6 +138,14 @@ def _entries(data: dict[str, Any]) -> list[tuple[str, int, bool]]:
   else:  # Unigram: a list of (content, score)
     pairs = [(entry[0], i, False) for i, entry in enumerate(vocab)]
   return pairs + [(t["content"], t["id"], t["special"]) for t in data.get("added_tokens", [])]
+
+
+def _unknown(data: dict[str, Any]) -> int | None:
+  """The id that stands for what the vocabulary cannot spell; None where the file has none."""
+  model = data["model"]
+  if "unk_id" in model:  # Unigram
+    return model["unk_id"]
+  return next((i for content, i, _ in _entries(data) if content == model.get("unk_token")), None)
 
 
 def _pieces(text: str) -> list[str]:

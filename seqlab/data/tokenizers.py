@@ -16,13 +16,14 @@ import numpy as np
 
 from seqlab.errors import UserError
 
-END, PAD = "<|endoftext|>", "<|pad|>"
+END, PAD, UNKNOWN = "<|endoftext|>", "<|pad|>", "<unk>"
 _FILE = "seqlab.json"
 
 
 class Tokenizer(Protocol):
   """`vocab` ids, of which `eot` begins every document and `pad` fills rows; neither comes from
-  text. `silent` ids stand for no text, nor for its end: a sample never holds one.
+  text. `silent` ids stand for no text, nor for its end: a sample never holds one. `unknown` is the
+  id of what is outside the vocabulary, None where nothing is.
   """
 
   vocab: int
@@ -30,6 +31,8 @@ class Tokenizer(Protocol):
   pad: int
   silent: tuple[int, ...]
 
+  @property
+  def unknown(self) -> int | None: ...
   def encode(self, text: str) -> np.ndarray: ...
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]: ...
   def decode(self, ids: Iterable[int]) -> str: ...
@@ -69,7 +72,7 @@ def _pieces_of(pieces: Sequence[bytes], ids: Iterable[int]) -> list[bytes]:
 class Bytes:
   """The 256 bytes of UTF-8, then end-of-text and padding: nothing to train, every text fits."""
 
-  vocab, eot, pad = 258, 256, 257
+  vocab, eot, pad, unknown = 258, 256, 257, None
   silent: tuple[int, ...] = (pad,)
 
   def encode(self, text: str) -> np.ndarray:
@@ -122,6 +125,52 @@ class Characters:
     return {"kind": "characters", "characters": self.characters}
 
 
+class Words:
+  """The words of the training text, which end at white space, after end-of-text, padding and the
+  one for other words. Decoding joins them with single spaces: how they were spaced is lost.
+  """
+
+  eot, pad, unknown = 0, 1, 2
+  silent: tuple[int, ...] = (pad, unknown)
+
+  def __init__(self, words: Sequence[str]):
+    self.words = tuple(words)
+    self.vocab = 3 + len(self.words)
+    self._ids = {word: number for number, word in enumerate(self.words, 3)}
+    self._texts = ("", "", UNKNOWN, *self.words)
+
+  def encode(self, text: str) -> np.ndarray:
+    return np.array([self._ids.get(word, self.unknown) for word in text.split()], np.int32)
+
+  def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]:
+    return [self.encode(text) for text in texts]
+
+  def decode(self, ids: Iterable[int]) -> str:
+    return " ".join(self._texts[i] for i in map(int, ids) if self.unknown <= i < self.vocab)
+
+  def stream(self) -> Stream:
+    return WordStream(self)
+
+  def description(self) -> dict[str, Any]:
+    return {"kind": "words", "words": list(self.words)}
+
+
+class WordStream:
+  """Streaming decode for whole words: the space is shown with the word behind it."""
+
+  def __init__(self, tokenizer: Words):
+    self._tokenizer, self._begun = tokenizer, False
+
+  def push(self, ids: Iterable[int]) -> str:
+    text = self._tokenizer.decode(ids)
+    space = " " if text and self._begun else ""
+    self._begun = self._begun or bool(text)
+    return space + text
+
+  def finish(self) -> str:
+    return ""
+
+
 def _points(text: str) -> np.ndarray:
   return np.frombuffer(text.encode("utf-32-le"), "<u4")
 
@@ -148,6 +197,8 @@ def load_tokenizer(folder: str | pathlib.Path) -> Tokenizer:
     if description["kind"] == "subwords":
       text = (folder / "tokenizer.json").read_text(encoding="utf-8")
       return Subwords(text, description["eot"], description["pad"])
+    if description["kind"] == "words":
+      return Words(description["words"])
   except (OSError, ValueError, KeyError) as error:
     raise UserError(f"{folder}: no tokenizer that seqlab saved is here ({error})") from None
   return Bytes() if description["kind"] == "bytes" else Characters(description["characters"])

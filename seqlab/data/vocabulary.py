@@ -2,13 +2,14 @@
 that.
 """
 
+import collections
 import dataclasses
 import pathlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from seqlab.data.files import find, identify, sha256_of
-from seqlab.data.tokenizers import Bytes, Characters, Tokenizer, load_tokenizer
+from seqlab.data.tokenizers import Bytes, Characters, Tokenizer, Words, load_tokenizer
 from seqlab.errors import UserError
 from seqlab.spec import Call, make, parse_one
 
@@ -54,24 +55,62 @@ def characters(config_key: str) -> Plan:
   return Plan(("characters",), True, train)
 
 
+def words(config_key: str, min_count: int = 2) -> Plan:
+  """Every word that stands `min_count` times or more in the training text, the most frequent first;
+  a word ends at white space, so `config.data.clean` decides what one is (words(), say).
+  """
+  if min_count < 1:
+    raise UserError(f"{config_key}: min_count={min_count} of words() must be 1 or more")
+
+  def train(texts: Sequence[Texts]) -> Tokenizer:
+    counts: collections.Counter[str] = collections.Counter()
+    for read in texts:
+      for text in read():
+        counts.update(text.split())
+    kept = [word for word, count in counts.items() if count >= min_count]
+    return Words(sorted(kept, key=lambda word: (-counts[word], word)))
+
+  return Plan(("words", min_count), True, train)
+
+
 def bpe(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
   """Byte-level BPE, trained on the first `megabytes` of training text, shared evenly between
   sources.
   """
-  if not isinstance(vocab, int) or vocab < 258:
-    raise UserError(
-      f"{config_key}: vocab={vocab!r} of bpe() must be at least 258 (256 bytes, two specials)"
-    )
-  if not isinstance(megabytes, int | float) or not megabytes > 0:
-    raise UserError(f"{config_key}: megabytes={megabytes!r} of bpe() must be above 0")
+  return _subwords("bpe", vocab, megabytes, 258, "256 bytes, two specials", config_key)
+
+
+def unigram(config_key: str, vocab: int = 4096, megabytes: float = 10) -> Plan:
+  """A Unigram model with bytes for rare characters, trained as bpe() is but slowly: 10 MB of
+  Chinese take minutes.
+  """
+  least = "256 bytes, three specials, ASCII"
+  return _subwords("unigram", vocab, megabytes, 400, least, config_key)
+
+
+def wordpiece(config_key: str, vocab: int = 4096, megabytes: float = 100) -> Plan:
+  """WordPiece over words that end at white space, trained as bpe() is. Text without spaces wants
+  words() in `config.data.clean`.
+  """
+  return _subwords("wordpiece", vocab, megabytes, 4, "three specials", config_key)
+
+
+def _subwords(
+  name: str, vocab: int, megabytes: float, least: int, why: str, config_key: str
+) -> Plan:
+  if vocab < least:
+    raise UserError(f"{config_key}: vocab={vocab} of {name}() must be at least {least} ({why})")
+  if not megabytes > 0:
+    raise UserError(f"{config_key}: megabytes={megabytes!r} of {name}() must be above 0")
 
   def train(texts: Sequence[Texts]) -> Tokenizer:
-    from seqlab.data.subwords import train_bpe
+    from seqlab.data import training
 
+    learn = getattr(training, f"train_{name}")
     share = megabytes * 1e6 / len(texts)
-    return train_bpe((text for read in texts for text in _first(read(), share)), vocab)
+    return learn((text for read in texts for text in _first(read(), share)), vocab)
 
-  return Plan(("bpe", vocab, megabytes), True, train)
+  return Plan((name, vocab, megabytes), True, train)
 
 
 def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
@@ -99,7 +138,10 @@ def file(config_key: str, path: str = "", eot: str | None = None) -> Plan:
 TOKENIZERS: dict[str, Callable[..., Plan]] = {
   "bytes": byte_level,
   "characters": characters,
+  "words": words,
   "bpe": bpe,
+  "unigram": unigram,
+  "wordpiece": wordpiece,
   "file": file,
 }
 

@@ -7,12 +7,13 @@ system has no locks they all write, and the first rename wins. `flock` dies with
 killed writer blocks nobody.
 """
 
+import collections
 import json
 import os
 import pathlib
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,7 +23,7 @@ from seqlab.data.durable import HashingFile, fsync, mending
 from seqlab.data.split import SPLITS
 from seqlab.data.store import FORMAT, SHARD, Store
 from seqlab.data.tag_writer import TagWriter
-from seqlab.data.tokenizers import Characters, Tokenizer, save_tokenizer
+from seqlab.data.tokenizers import Tokenizer, save_tokenizer
 from seqlab.errors import UserError
 
 _BATCH = 1 << 20  # characters per call of the tokenizer: enough for its threads, little for memory
@@ -35,8 +36,10 @@ def write_store(
   pairs: Iterable[tuple[str, Document]],
   about: dict[str, Any],
   progress: Callable[[int], None] = lambda bytes_done: None,
+  names: Sequence[str] = SPLITS,
 ) -> Store:
-  """Tokenises (split, document) pairs into `root/fingerprint`; call it while holding `one_writer`.
+  """Tokenises (split, document) pairs of the splits `names` into `root/fingerprint`; call it while
+  holding `one_writer`.
 
   `about` goes into meta.json as it is (source, valid, tokenizer). `progress` is told the bytes of
   text done.
@@ -49,15 +52,15 @@ def write_store(
   with mending(root):
     try:
       folder.mkdir(parents=True)
-      splits = {name: _SplitWriter(folder, name, tokenizer) for name in SPLITS}
+      splits = {name: _SplitWriter(folder, name, tokenizer) for name in names}
       done = 0
       for name, documents in _batched(pairs):
         done += splits[name].add(documents)
         progress(done)
       _check_not_empty(splits, about)
       between = _between(splits)
-      names = sorted({name for split in splits.values() for name in split.tags.names})
-      names = names or _label_names([label for s in splits.values() for label in s.labels])
+      classes = sorted({name for split in splits.values() for name in split.tags.names})
+      classes = classes or _label_names([label for s in splits.values() for label in s.labels])
       meta = {
         "format": FORMAT,
         "fingerprint": fingerprint,
@@ -66,10 +69,10 @@ def write_store(
         "vocab": tokenizer.vocab,
         "eot": tokenizer.eot,
         "pad": tokenizer.pad,
-        "labels": [str(name) for name in names],
+        "labels": [str(name) for name in classes],
         "pairs": _paired(splits),
         "between": between,
-        "splits": {name: split.close(names) for name, split in splits.items()},
+        "splits": {name: split.close(classes) for name, split in splits.items()},
       }
       save_tokenizer(tokenizer, folder / "tokenizer")
       for path in folder.rglob("*"):
@@ -118,8 +121,8 @@ class _SplitWriter:
       for ids in found:
         pieces += [eot, ids.astype(self.dtype)]
         self.starts.append(self.starts[-1] + 1 + len(ids))
-        if isinstance(self._tokenizer, Characters):
-          self.counts["unknown"] += int((ids == Characters.unknown).sum())
+        if self._tokenizer.unknown is not None:
+          self.counts["unknown"] += int((ids == self._tokenizer.unknown).sum())
       self.labels.append(document.label)
       self.sides.add(len(document.texts()))
       bytes_here += len(document.text.encode())
@@ -159,7 +162,7 @@ class _SplitWriter:
 def _batched(pairs: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, list[Document]]]:
   """Groups each split's documents, in their order, into batches of about `_BATCH` characters."""
   waiting: dict[str, list[Document]] = {}
-  sizes: dict[str, int] = dict.fromkeys(SPLITS, 0)
+  sizes: dict[str, int] = collections.defaultdict(int)
   for split, document in pairs:
     if not document.text:
       continue
@@ -174,7 +177,8 @@ def _batched(pairs: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, list[
 def _check_not_empty(splits: dict[str, _SplitWriter], about: dict[str, Any]) -> None:
   if splits["train"].counts["documents"]:
     return
-  held, source = splits["valid"].counts["documents"], f"config.data.source={about['source']!r}"
+  held = sum(split.counts["documents"] for split in splits.values())
+  source = f"config.data.source={about['source']!r}"
   if not held:
     raise UserError(f"{source}: no text in it; a source with text is wanted")
   raise UserError(

@@ -9,12 +9,12 @@ from seqlab.models.network import Network
 from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as READS
 from seqlab.networks.ends import Ends as Ends
-from seqlab.networks.sequences import decoder, encoder, encoder_decoder
+from seqlab.networks.sequences import decoder, encoder, encoder_decoder, text_cnn
 from seqlab.networks.sequences import load_plugins as load_plugins
 from seqlab.spec import make, parse_one
 
 NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
-  decoder=decoder, encoder=encoder, encoder_decoder=encoder_decoder, **OF_ARRAYS
+  decoder=decoder, encoder=encoder, encoder_decoder=encoder_decoder, text_cnn=text_cnn, **OF_ARRAYS
 )
 
 

@@ -15,6 +15,7 @@ from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
+from seqlab.models.text_cnn import TextCnn
 from seqlab.networks.ends import Ends
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
@@ -85,6 +86,27 @@ def encoder(config: ConfigDict, ends: Ends) -> Network:
   """A decoder whose mixers read both ways."""
   body = Decoder(layers=reading(make_layers(config)), **_common(config, ends))
   return _headed(body, config, ends)
+
+
+def text_cnn(
+  config: ConfigDict,
+  ends: Ends,
+  windows: tuple[int, ...] = (3, 4, 5),
+  channels: int = 100,
+  limit: float = 3.0,
+) -> Network:
+  """Filters over windows of words, and the largest of each; of `config.model` it reads width,
+  vocab, dropout and dtype.
+  """
+  if not windows or min(*windows, channels, config.length - max(windows) + 1) < 1 or not limit > 0:
+    raise UserError(
+      f"config.model.name={config.model.name!r}: windows of 1 to config.length={config.length} "
+      f"words, channels of 1 or more and a limit above 0 are wanted"
+    )
+  common = _common(config, ends)
+  own = {name: common[name] for name in ("vocab", "width", "dropout", "dtype")}
+  made = TextCnn(classes=ends.classes, windows=windows, channels=channels, limit=limit, **own)
+  return Network(made)
 
 
 def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:

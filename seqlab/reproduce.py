@@ -1,0 +1,163 @@
+"""`seqlab reproduce`: published results run anew, PASS or FAIL by the bounds their files state.
+
+Runs lie in WORKDIR/TARGET/ARGUMENT/seedN; what is there is not run again, and what was stopped goes
+on. docs/results.json keeps what was measured, docs/results.md shows it.
+"""
+
+import datetime
+import json
+import pathlib
+import shlex
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from seqlab import runtime
+from seqlab.claims import Claim, Result, find, read_claims
+from seqlab.errors import UserError
+from seqlab.table import show
+
+PAGE = pathlib.Path("docs/results.md")
+PASS, FAIL, NOT_RUN = "PASS", "FAIL", "NOT RUN"
+
+
+def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
+  """Runs what is missing of the targets, prints a line for each result and writes docs/results.md;
+  with `list` runs nothing. Returns 1 where a result fails, so that a script can tell.
+  """
+  claims = read_claims()
+  chosen = [find(claims, name) for name in target] or [*claims.values()]
+  if not (target or list or all):
+    raise UserError("name a target, or give --all or --list; `seqlab reproduce --list` shows them")
+  kept = _kept()
+  for claim in chosen if not list else ():
+    print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
+    kept[claim.target] = _reproduce(claim, pathlib.Path(workdir))
+    _write(claims, kept)
+  rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
+  heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
+  show("published results", heads, rows)
+  if list:
+    for claim in chosen:
+      print(f"{claim.target}: {claim.says}\n  {claim.source}\n  cost: {claim.cost}")
+  else:
+    print(f"written: {PAGE}")
+  return int(not list and any(row[-1] == FAIL for row in rows))
+
+
+def _reproduce(claim: Claim, workdir: pathlib.Path) -> dict[str, Any]:
+  """What was measured of each result by its name: its seeds' values, or why there are none."""
+  found, machine = {}, runtime.describe()
+  for result in claim.results:
+    values: list[float] = []
+    why = ""
+    for seed in claim.seeds:
+      folder = workdir / claim.target / (result.argument or "config") / f"seed{seed}"
+      try:
+        values.append(_measure(claim, result, folder, seed))
+      except UserError as error:
+        why = str(error)
+        print(f"  {result.name}: {why}", file=sys.stderr, flush=True)
+        break
+    found[result.name] = {
+      "values": values if len(values) == len(claim.seeds) else [],
+      "why": why,
+      "date": datetime.date.today().isoformat(),
+      "machine": {name: machine[name] for name in ("device", "devices", "cpu", "cpus")},
+    }
+  return found
+
+
+def _measure(claim: Claim, result: Result, folder: pathlib.Path, seed: int) -> float:
+  """Trains one run, or finds it trained, and measures it, or finds that done."""
+  file = f"{claim.file}:{result.argument}" if result.argument else str(claim.file)
+  _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
+  command, *flags = shlex.split(result.measure)
+  name = f"{command}_{'data' if any(f.startswith('--data') for f in flags) else 'valid'}.json"
+  path = folder / name
+  told, by = path.with_suffix(".command"), result.measure
+  if not path.exists() or not told.exists() or told.read_text() != by:
+    _seqlab(command, f"--workdir={folder}", *flags)
+    told.write_text(by)
+  numbers = json.loads(path.read_text())
+  if result.metric not in numbers:
+    raise UserError(f"{path}: no metric {result.metric!r}; it has {', '.join(numbers)}")
+  return float(numbers[result.metric])
+
+
+def _seqlab(*arguments: str) -> None:
+  """Runs a command in a process of its own, its output shown.
+
+  Raises:
+    UserError: it failed, with the last line that it said.
+  """
+  print(f"  $ {shlex.join(['seqlab', *arguments])}", flush=True)
+  done = subprocess.run(
+    [sys.executable, "-m", "seqlab.cli", *arguments], stderr=subprocess.PIPE, text=True
+  )
+  if done.returncode:
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    raise UserError(said[-1].removeprefix("seqlab: ") if said else f"exit {done.returncode}")
+
+
+def _kept() -> dict[str, Any]:
+  path = PAGE.with_suffix(".json")
+  return json.loads(path.read_text()) if path.exists() else {}
+
+
+def _rows(claim: Claim, kept: Mapping[str, Any]) -> list[tuple[str, ...]]:
+  rows: list[tuple[str, ...]] = []
+  for result in claim.results:
+    values = kept.get(result.name, {}).get("values", [])
+    mean = sum(values) / len(values) if values else None
+    verdict = NOT_RUN if mean is None else PASS if result.low <= mean <= result.high else FAIL
+    spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
+    rows.append((
+      f"{claim.target}: {result.name}",
+      result.metric,
+      result.published,
+      f"{result.low:g} to {result.high:g}",
+      "" if mean is None else f"{mean:.4g}{spread}",
+      str(len(claim.seeds)),
+      verdict,
+    ))  # fmt: skip
+  return rows
+
+
+def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
+  """docs/results.json and docs/results.md, whole or not at all."""
+  lines = [
+    "# Published results, run anew",
+    "",
+    "Written by `seqlab reproduce`; the numbers are in results.json. A result is the mean over "
+    "seeds (smallest to largest",
+    "in brackets) and passes within the bounds that its file in experiments/papers/ states.",
+    "",
+    "| result | metric | published | wanted | measured | seeds | |",
+    "|---|---|---|---|---|---|---|",
+  ]
+  notes = []
+  for claim in claims.values():
+    known = kept.get(claim.target, {})
+    rows = _rows(claim, known)
+    lines += ["| " + " | ".join(row) + " |" for row in rows]
+    notes += ["", f"**{claim.target}** ({claim.cost}): {claim.says} {claim.source}"]
+    if claim.tried and any(row[-1] == FAIL for row in rows):
+      notes.append(f"FAIL: {claim.tried}")
+    for name, about in known.items():
+      if about["why"]:
+        notes.append(f"NOT RUN ({name}): {about['why']}")
+      else:
+        where = about["machine"]
+        notes.append(
+          f"{name}: {about['date']}, {where['devices']} x {where['device']}, {where['cpus']} cores"
+        )
+  PAGE.parent.mkdir(exist_ok=True)
+  for path, text in (
+    (PAGE.with_suffix(".json"), json.dumps(dict(kept), indent=1) + "\n"),
+    (PAGE, "\n".join([*lines, *notes]) + "\n"),
+  ):
+    whole = path.with_name(f"{path.name}.tmp")
+    whole.write_text(text)
+    whole.replace(path)

@@ -1,0 +1,96 @@
+"""Claims: what their files say, and the verdict of the command that runs them."""
+
+import json
+
+import pytest
+
+from seqlab.claims import read_claims
+from seqlab.cli import main
+
+CLAIM = """
+from ml_collections import ConfigDict
+
+CLAIM = dict(
+  says="a claim", source="a paper", cost="seconds", seeds=(0, 1), tried="nothing yet",
+  results=(
+    dict(name="near", metric="loss", published="5.5", low=5.0, high=6.0),
+    dict(name="far", metric="loss", published="1.0", low=0.0, high=1.0),
+    dict(name="no file", metric="loss", published="1.0", low=0.0, high=1.0,
+         measure="evaluate --data=\\"text(path='absent.txt')\\""),
+  ),
+)
+
+def get_config():
+  config = ConfigDict(dict(steps=2, batch=8, length=16, objective="language_model()"))
+  config.model = ConfigDict(dict(width=8, depth=1, mixer="min_gru()", mlp="none()"))
+  config.data = ConfigDict(dict(source="text(path='words.txt')"))
+  config.log = ConfigDict(dict(tensorboard=False))
+  return config
+"""
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+  (tmp_path / "experiments" / "papers").mkdir(parents=True)
+  (tmp_path / "experiments" / "papers" / "small.py").write_text(CLAIM)
+  (tmp_path / "words.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 60)
+  monkeypatch.chdir(tmp_path)
+  monkeypatch.setenv("SEQLAB_DATA", str(tmp_path / "data"))
+  return tmp_path
+
+
+def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
+  text = (house / "words.txt").read_text()
+  lines = [f"{n} {line}" for n, line in enumerate(text.splitlines())]
+  (house / "words.txt").write_text("\n".join(lines))
+  source = "text(path='words.txt', documents='line')"
+  file = house / "experiments" / "papers" / "small.py"
+  file.write_text(CLAIM.replace("text(path='words.txt')", source))
+  assert main(["reproduce", "small", "--workdir=runs"]) == 1  # one result fails
+  out = capfd.readouterr().out
+  rows = {name: line for line in out.splitlines() for name in ("near", "far", "no file")
+          if f"small: {name}" in line}  # fmt: skip
+  assert "PASS" in rows["near"] and "FAIL" in rows["far"] and "NOT RUN" in rows["no file"]
+  kept = json.loads((house / "docs" / "results.json").read_text())["small"]
+  assert len(kept["near"]["values"]) == 2 and "absent.txt" in kept["no file"]["why"]
+  page = (house / "docs" / "results.md").read_text()
+  assert "| small: near | loss | 5.5 | 5 to 6 |" in page and "FAIL: nothing yet" in page
+  assert "NOT RUN (no file): --data" in page or "absent.txt" in page
+  before = [p.stat().st_mtime_ns for p in (house / "runs").rglob("metrics.jsonl")]
+  measured = (house / "runs/small/config/seed0/evaluate_valid.json").stat().st_mtime_ns
+  assert main(["reproduce", "small", "--workdir=runs"]) == 1
+  assert "done already" in capfd.readouterr().out
+  assert before == [p.stat().st_mtime_ns for p in (house / "runs").rglob("metrics.jsonl")]
+  again = (house / "runs/small/config/seed0/evaluate_valid.json").stat().st_mtime_ns
+  assert measured == again, "what was measured is not measured again"
+
+
+def test_a_list_runs_nothing(house, capfd):
+  assert main(["reproduce", "--list"]) == 0
+  out = capfd.readouterr().out
+  assert out.count("NOT RUN") == 3 and "cost: seconds" in out and not (house / "runs").exists()
+
+
+@pytest.mark.parametrize(
+  ("words", "said"),
+  [
+    (["smal"], "unknown target 'smal' (did you mean 'small'?)"),
+    ([], "name a target, or give --all or --list"),
+  ],
+)
+def test_what_cannot_be_run(house, words, said, capsys):
+  assert main(["reproduce", *words]) == 2
+  assert said in capsys.readouterr().err
+
+
+def test_a_claim_that_cannot_be_read(house, capsys):
+  (house / "experiments" / "papers" / "broken.py").write_text("CLAIM = dict(results=({},))")
+  assert main(["reproduce", "--list"]) == 2
+  assert "broken.py: its CLAIM cannot be read (TypeError" in capsys.readouterr().err
+
+
+def test_every_paper_s_file_makes_a_claim():
+  for claim in read_claims().values():
+    assert claim.says and claim.source and claim.cost and claim.results
+    for result in claim.results:
+      assert result.low <= result.high
