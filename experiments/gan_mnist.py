@@ -8,6 +8,9 @@ Command:  seqlab train --config=experiments/gan_mnist.py --workdir=runs/gan_mnis
           seqlab sample --workdir=runs/gan_mnist --samples=100
           seqlab train --config=experiments/papers/cnn_mnist.py --workdir=runs/cnn
           seqlab evaluate --workdir=runs/gan_mnist --classifier=runs/cnn
+Time:     10 minutes on 2 CPU cores.
+Expected: legible digits in runs/gan_mnist/pictures/samples; the classifier finds all ten classes
+          among 10,000 samples.
 """
 
 from ml_collections import ConfigDict

@@ -11,6 +11,7 @@ from seqlab import build, networks
 from seqlab import config as configs
 from seqlab.cli import main
 from seqlab.config import DEFAULTS, FREE, difference, flat, load, read, save
+from seqlab.data.array_sources import ARRAY_SOURCES
 from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.sources import SOURCES
 from seqlab.data.split import build_split
@@ -255,8 +256,9 @@ def test_every_experiment_resolves(name, monkeypatch):
         given.pop("steps_per_epoch", None)
       make(call, members, key, **given)
   assert parse_one(config.objective).name in OBJECTIVES
+  sources = SOURCES | ARRAY_SOURCES
   for call in parse(config.data.source):  # made, they would look for their files
-    assert call.kwargs.keys() <= {"weight", *inspect.signature(SOURCES[call.name]).parameters}
+    assert call.kwargs.keys() <= {"weight", *inspect.signature(sources[call.name]).parameters}
   build_pipeline(config.data.clean)
   if config.data.valid.startswith(("hash", "tail")):
     build_split(config.data.valid)
@@ -266,7 +268,8 @@ def test_every_experiment_resolves(name, monkeypatch):
     classification=dict(classes=2), regression=dict(classes=1), tagging=dict(tags=3, crf=True)
   )
   head = heads.get(parse_one(config.objective).name, {})
-  networks.make_network(config, networks.Ends(config.model.vocab or 300, **head))
+  shape = (28, 28, 1) if "mnist" in config.data.source else (2,)
+  networks.make_network(config, networks.Ends(config.model.vocab or 300, shape=shape, **head))
 
 
 @pytest.mark.parametrize("name", [n for n in experiments() if ":" not in n])

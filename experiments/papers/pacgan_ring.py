@@ -11,6 +11,7 @@ Command:  seqlab train --config=experiments/papers/pacgan_ring.py:1 --workdir=ru
           seqlab evaluate --workdir=runs/gan
           (:2 packs two); seqlab reproduce pacgan_ring
 Time:     1 minute a run on 2 CPU cores.
+Expected: 7.5 modes and more with packing, fewer than 7.3 without, in the mean of five runs.
 """
 
 from ml_collections import ConfigDict
