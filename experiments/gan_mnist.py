@@ -28,9 +28,9 @@ def get_config(kind=""):
     f"idx(path='{DATA}/{part}-images-idx3-ubyte.gz', labels='{DATA}/{part}-labels-idx1-ubyte.gz')"
     for part in ("train", "t10k")
   )
-  config.steps, config.batch, config.inner_steps = 4000, 64, 10
+  config.steps, config.batch, config.inner_steps = 12_000, 64, 10
   config.lr, config.schedule, config.optimizer = 2e-4, "constant()", "adamw(b1=0.5, b2=0.999)"
   config.decay = config.clip = 0.0
-  config.evaluate = ConfigDict(dict(every=500, batches=10))
+  config.evaluate = ConfigDict(dict(every=1000, batches=10))
   config.checkpoint = ConfigDict(dict(every=1000))
   return config
