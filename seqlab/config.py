@@ -56,7 +56,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "text, jsonl, csv, parquet, hub, embedded, parallel, labelled, "
-    "conll, entities, additions, which | mixes; or arrays: idx, npz, digits, ring, grid"),
+    "conll, entities, additions, oracle, which | mixes; or arrays: idx, npz, digits, ring, grid"),
   "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
   "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),

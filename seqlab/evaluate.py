@@ -102,7 +102,9 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
   numbers = report(trained.objective, sums, size)
   if isinstance(corpus, Arrays) and generated.makes_arrays(trained):
     numbers |= generated.compare(trained, corpus, part, classifier)
-  elif classifier:
+  elif not isinstance(corpus, Arrays):
+    numbers |= generated.under_the_oracle(trained)
+  if classifier and "classes" not in numbers:
     raise UserError(f"--classifier={classifier}: this run makes no images for it to judge")
   rows = [(name.replace("_", " "), f"{value:.4f}") for name, value in numbers.items()]
   rows.append((f"{trained.objective.counts} counted", f"{sums['loss'][1]:,.0f}"))

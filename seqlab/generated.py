@@ -5,8 +5,10 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqlab import pictures
+from seqlab import build, pictures
 from seqlab.data.arrays import Arrays
+from seqlab.data.oracle import LENGTH, Oracle
+from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
 from seqlab.scores import generated as scores
 from seqlab.trained import Trained, open_run
@@ -81,3 +83,26 @@ def compare(
 
   distance = scores.frechet(*(all_of(features, x).astype(float) for x in (real, made)))
   return {"frechet_distance": distance} | scores.coverage(all_of(logits, made).astype(float))
+
+
+def under_the_oracle(run: Trained, count: int = 10_000, seed: int = 0) -> dict[str, float]:
+  """Nats a token, under the oracle of its data, of sequences that a language model draws (SeqGAN,
+  arXiv:1609.05473, equation 9); {} where its data is of no oracle.
+  """
+  call = build.called(run.config, "data.source")
+  if call.name != "oracle":
+    return {}
+  known = Oracle(call.kwargs["path"], "config.data.source")
+  tokenizer = run.learned.tokenizer
+  silent = (*tokenizer.silent, tokenizer.eot)  # all sequences of the oracle are as long
+  decoding = Decoding(
+    run.objective.network, Draw(), eot=tokenizer.eot, ids=tokenizer.vocab, silent=silent
+  )
+  params = jax.device_put(run.params["model"], jax.devices()[0])
+  found = []
+  for start in range(0, count, _AT_ONCE):
+    prompts = [np.array([tokenizer.eot])] * _AT_ONCE
+    drawn = [np.stack(new) for new in decoding(params, prompts, LENGTH, seed + start)]
+    texts = [tokenizer.decode(ids) for ids in np.concatenate(drawn, 1)]
+    found += [[int(word) for word in text.split()] for text in texts]
+  return {"oracle_nll": known.nll(np.array(found[:count]))}

@@ -59,7 +59,7 @@ ROOMS = {
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
-  "generated": "errors data scores pictures trained",
+  "generated": "errors data build decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",
@@ -73,7 +73,8 @@ ROOMS = {
   "config build log progress signals pictures prepare folder trained validation",
   "claims": "errors",
   "reproduce": "errors runtime table claims",
-  "cli": "errors runtime config",  # the commands themselves by name, when one runs
+  "commands": "",
+  "cli": "errors runtime config commands",  # the commands themselves by name, when one runs
 }
 
 # Packages from outside that only some rooms may know.
@@ -95,7 +96,7 @@ OUTSIDE = {
   "torch": "",
 }
 # Help and preparing data never wait for jax.
-WITHOUT_JAX = "errors spec metrics data config card progress inspection prepare cli"
+WITHOUT_JAX = "errors spec metrics data config card progress inspection prepare commands cli"
 LAZY = (
   "datasets",
   "tokenizers",

@@ -24,6 +24,7 @@ from seqlab.data.embedded import library_files
 from seqlab.data.entities import entities
 from seqlab.data.files import find, identify, opened, sha256_of
 from seqlab.data.labelled import labelled
+from seqlab.data.oracle import oracle
 from seqlab.data.parallel import parallel
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, make, parse
@@ -221,6 +222,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
   "conll": conll,
   "entities": entities,
   "additions": additions,
+  "oracle": oracle,
 }
 
 

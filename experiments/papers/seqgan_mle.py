@@ -1,0 +1,48 @@
+"""The maximum-likelihood baseline of SeqGAN on its oracle (PAPERS row 21).
+
+Paper:    SeqGAN (arXiv:1609.05473), section 4; the authors' save/experiment-log.txt: an LSTM of 32
+          units learns 10,000 sequences of a random LSTM over 5,000 words, which then judges what
+          it draws.
+Claim:    9.43 nats a token after 5 epochs, 9.07 at the best (epoch 115).
+Data:     drawn from the authors' oracle (LantaoYu/SeqGAN, save/target_params), whose parameters are
+          in ../shared/data/seqgan_oracle.
+Command:  seqlab train --config=experiments/papers/seqgan_mle.py --workdir=runs/seqgan_mle
+          seqlab evaluate --workdir=runs/seqgan_mle --step=latest
+          seqlab reproduce seqgan_mle
+Time:     5 minutes on 2 CPU cores.
+Expected: 9.07 to 9.15 nats a token under the oracle after 60 epochs.
+"""
+
+from ml_collections import ConfigDict
+
+PATH = "../shared/data/seqgan_oracle/target_params.npz"
+CLAIM = dict(
+  says="an LSTM trained by maximum likelihood draws sequences at 9.1 nats under the oracle",
+  source="LantaoYu/SeqGAN save/experiment-log.txt (epochs 50 to 115)",
+  cost="5 minutes on 2 cores",
+  results=(
+    dict(
+      name="60 epochs",
+      metric="oracle_nll",
+      published="9.07 to 9.11",
+      low=9.07,
+      high=9.15,
+      measure="evaluate --step=latest",
+    ),
+  ),
+)
+
+
+def get_config():
+  config = ConfigDict()
+  config.objective, config.length = "language_model()", 21
+  config.model = ConfigDict(dict(width=32, depth=1, mixer="lstm()", mlp="none()", tied=False))
+  config.data = ConfigDict(dict(tokenizer="words(min_count=1)", rows="packed"))
+  config.data.source = f"oracle(path='{PATH}', count=10000)"
+  config.data.valid = f"oracle(path='{PATH}', count=1000, seed=1)"
+  config.steps, config.batch, config.inner_steps = 9420, 64, 10
+  config.lr, config.schedule, config.optimizer = 0.01, "constant()", "adamw(b2=0.999)"
+  config.decay, config.clip = 0.0, 5.0
+  config.evaluate = ConfigDict(dict(every=1570))
+  config.checkpoint = ConfigDict(dict(every=1570))
+  return config

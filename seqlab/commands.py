@@ -1,0 +1,143 @@
+"""The table of commands: module, one line of help, an example, flags."""
+
+import argparse
+import dataclasses
+import math
+from collections.abc import Callable
+
+CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
+WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
+SPLITS = ("train", "valid", "test")
+STEP = ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint"))
+
+
+def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
+  """Reads a flag's whole number from `low` to `high`."""
+
+  def read(text: str) -> int:
+    try:
+      value = int(text)
+    except ValueError:
+      value = None
+    if value is None or not low <= value <= high:
+      to = f"from {low} to {high}" if high < math.inf else f"of {low} or more"
+      raise argparse.ArgumentTypeError(f"{text!r}: a whole number {to} is wanted")
+    return value
+
+  return read
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+  """A command's module, its one line, an example, its flags, and whether it takes a config."""
+
+  module: str
+  summary: str
+  example: str
+  flags: tuple[tuple[str, dict], ...] = ()
+  takes_config: bool = False
+
+
+COMMANDS = dict(
+  train=Command(
+    "seqlab.train",
+    "Train a model, or go on with a run that was stopped.",
+    "seqlab train --config=experiments/quickstart.py --workdir=runs/lstm "
+    '--config.model.mixer="lstm()"',
+    (WORKDIR,),
+    takes_config=True,
+  ),
+  evaluate=Command(
+    "seqlab.evaluate",
+    "Loss, perplexity and bits per byte of a run over a whole set.",
+    "seqlab evaluate --workdir=runs/lstm --split=valid",
+    (
+      WORKDIR,
+      ("--split", dict(default="valid", choices=SPLITS, help="which texts")),
+      STEP,
+      ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
+      ("--classifier", dict(default="", metavar="DIR", help="run that judges images made here")),
+    ),
+  ),
+  sample=Command(
+    "seqlab.sample",
+    "Write on from prompts with a trained language model; draw from a trained VAE or GAN.",
+    'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
+    (
+      WORKDIR,
+      ("--prompt", dict(action="append", default=[], help="text to go on from; several allowed")),
+      ("--tokens", dict(type=int, default=200, help="new tokens at most")),
+      ("--samples", dict(type=int, default=0, help="continuations of each prompt; examples")),
+      ("--temperature", dict(type=float, default=1.0, help="0 takes the likeliest token")),
+      ("--top_k", dict(type=int, default=0, help="draw from the k likeliest; 0 for all")),
+      ("--top_p", dict(type=float, default=1.0, help="draw from the smallest set of this mass")),
+      ("--min_p", dict(type=float, default=0.0, help="drop below this share of the likeliest")),
+      ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
+      ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
+      ("--seed", dict(type=_whole(0, 2**32 - 1), default=0, help="of the draws")),
+      STEP,
+    ),
+  ),
+  generate=Command(
+    "seqlab.generate",
+    "Write from sources with a trained sequence-to-sequence model; score a set by BLEU and chrF.",
+    'seqlab generate --workdir=runs/multi30k --source="Ein Hund rennt." --beams=4',
+    (
+      WORKDIR,
+      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
+      ("--split", dict(default="valid", choices=SPLITS, help="the set, if no source")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
+      ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
+      ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),
+      ("--against", dict(default="", metavar="FILE", help="a generate_….jsonl to compare with")),
+      STEP,
+    ),
+  ),
+  predict=Command(
+    "seqlab.predict",
+    "Classes or numbers of texts, tags of words by a trained model; scores with intervals.",
+    'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
+    (
+      WORKDIR,
+      ("--text", dict(action="append", default=[], help="text to look at; several allowed")),
+      ("--split", dict(default="valid", choices=SPLITS, help="the set, if no text")),
+      ("--data", dict(default="", metavar="SOURCE", help="all of it: \"conll(path=…)\"")),
+      ("--against", dict(default="", metavar="FILE", help="a predict_….jsonl to compare with")),
+      STEP,
+    ),
+  ),
+  reproduce=Command(
+    "seqlab.reproduce",
+    "Run published results anew and say PASS or FAIL; writes docs/results.md.",
+    "seqlab reproduce vae_mnist textcnn_trec",
+    (
+      ("target", dict(nargs="*", help="files of experiments/papers/ by name")),
+      ("--list", dict(action="store_true", help="show targets and what is known; runs nothing")),
+      ("--all", dict(action="store_true", help="all of them")),
+      ("--workdir", dict(default="runs/papers", metavar="DIR", help="folder of the runs")),
+    ),
+  ),
+  prepare=Command(
+    "seqlab.prepare",
+    "Read, tokenize and store the data of a config, or find it stored.",
+    "seqlab prepare --config=experiments/quickstart.py --inspect",
+    (("--inspect", dict(action="store_true", help="lengths, vocabulary, texts before and after")),),
+    takes_config=True,
+  ),
+  flops=Command(
+    "seqlab.costs",
+    "Parameters, FLOPs per token and state bytes of a config's model, mixer by mixer.",
+    "seqlab flops --config=experiments/quickstart.py",
+    takes_config=True,
+  ),
+  check=Command(
+    "seqlab.check",
+    "Prove mixers: run the laws on registered ones or on those of a file of yours.",
+    'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
+    (
+      ("--mixer", dict(action="append", default=[], help="spec to check; all if absent")),
+      ("--plugin", dict(action="append", default=[], metavar="FILE", help="file with mixers")),
+    ),
+  ),
+)  # fmt: skip
