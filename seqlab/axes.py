@@ -69,9 +69,9 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   """The axes of a weight that a product sums over.
 
   A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other
-  reads its first letter (`q_DHK`: D), and a kernel over an image that after rows and columns
-  (`conv_YXDF`: Y, X and D). Stacking letters (L, E) are never summed. A vector has none, nor has a
-  bias whatever its axes (`bias_GF`, `q_bias_HK`).
+  reads its first letter (`q_DHK`: D), and a kernel over an image or a text that after its places
+  (`conv_YXDF`: Y, X and D; `window_WDF`: W and D). Stacking letters (L, E) are never summed. A
+  vector has none, nor has a bias whatever its axes (`bias_GF`, `q_bias_HK`).
   """
   axes = letters(name)
   if "bias" in name.rpartition("/")[2].split("_"):
@@ -79,8 +79,9 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   first = next((i for i, c in enumerate(axes) if c not in "LE"), len(axes))
   if len(axes) - first < 2:
     return ()
-  if axes[first : first + 2] == "YX":
-    return tuple(range(first, first + 3))
+  for kernel in ("YX", "W"):
+    if axes[first:].startswith(kernel) and len(axes) - first > len(kernel) + 1:
+      return tuple(range(first, first + len(kernel) + 1))
   return tuple(range(first, len(axes) - 1)) if axes[-1] == "D" else (first,)
 
 

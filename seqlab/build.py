@@ -76,8 +76,8 @@ def check(config: ConfigDict) -> None:
       f"config.model.name={config.model.name!r} reads {reads} and config.data.source="
       f"{config.data.source!r} gives {gives}"
     )
-  if arrays:
-    limits.check_unread(config, network, networks.READS[network])
+  if network in networks.READS:
+    limits.check_unread(config, network, networks.READS[network], arrays)
   networks.make_network(config, networks.Ends())
 
 
@@ -122,6 +122,15 @@ def make_objective(
   if learned.text is not None:
     told |= dict(ids=learned.text.vocab, pad=learned.text.pad, eot=learned.text.eot)
   shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
+  if (
+    shape
+    and len(shape) == 1
+    and (call.name == "variational" or arguments.get("loss") == "bernoulli")
+  ):
+    raise UserError(
+      f"config.objective={config.objective!r} tells pixels from 0 to 1; config.data.source="
+      f"{config.data.source!r} gives points"
+    )
   ends = networks.Ends(learned.text.vocab if learned.text else 0, shape=shape, **head)
   network = networks.make_network(config, ends)
   told = {name: value for name, value in told.items() if name in asked}
@@ -184,16 +193,20 @@ def make_optimizers(
 ) -> dict[str, optim.Optimizer]:
   """An optimizer for each player."""
   schedule = optim.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
-  one = optim.make_optimizer(
-    config.optimizer,
-    schedule,
-    clip=config.clip,
-    decay=config.decay,
-    decay_of=config.decay_of,
-    rates=config.rates,
-    freeze=config.init.freeze,
-  )
-  return dict.fromkeys(objective.players, one)
+  players = dict.fromkeys(objective.players)
+  return {
+    player: optim.make_optimizer(
+      config.optimizer,
+      schedule,
+      clip=config.clip,
+      decay=config.decay,
+      decay_of=config.decay_of,
+      rates=config.rates,
+      freeze=config.init.freeze,
+      player=player if len(players) > 1 else "",
+    )
+    for player in players
+  }
 
 
 def check_selectors(config: ConfigDict, params: Any) -> None:
@@ -228,8 +241,8 @@ def initial_state(
 
   key = jax.random.key(config.seed)
   shapes = jax.eval_shape(fresh, key)
-  for params in shapes["params"].values():
-    check_selectors(config, params)
+  players = shapes["params"]
+  check_selectors(config, players if len(players) > 1 else next(iter(players.values())))
   shardings = axes.sharding(shapes, mesh)
   described = jax.tree.map(
     lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, shardings

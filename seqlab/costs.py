@@ -13,6 +13,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from seqlab import build, flops, networks
+from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
@@ -90,6 +91,11 @@ def run(config: ConfigDict) -> None:
   vocab = config.model.vocab or _vocabulary(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
+  if network.name not in ("decoder", "encoder", "encoder_decoder"):
+    raise UserError(
+      f"config.model.name={model.name!r}: this counts stacks of mixers, mixer by mixer; the card "
+      f"of a run has the FLOPs of a step of any network"
+    )
   handed = network.kwargs.get("attention") == "none"  # the encoder is of the decoder's kind
   rows = []
   for number, call in enumerate(calls):

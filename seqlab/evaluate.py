@@ -89,6 +89,11 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
   part, name = ("train", "data") if data else (split, split)
   with axes.use_mesh(mesh, build.table(config)):
     loader = build.make_loader(config, corpus, part, train=False, batch=batch)
+    if batch and not trained.objective.ranked:
+      raise UserError(
+        f"--batch={batch}: {trained.config.objective} is evaluated in batches of config.batch="
+        f"{config.batch}, on which its numbers depend; leave --batch out"
+      )
     if batch and loader.batch != batch:
       raise UserError(
         f"--batch={batch}: this run carries its state from batch to batch, in config.batch="

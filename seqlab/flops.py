@@ -105,6 +105,8 @@ def _dot(eqn: Any) -> int:
 
 
 def _convolution(eqn: Any) -> int:
+  """A transposed one has zeros between its inputs, which are not counted."""
   kernel = eqn.invars[1].aval.shape
+  apart = math.prod(eqn.params["lhs_dilation"])
   out_channels = kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
-  return 2 * math.prod(eqn.outvars[0].aval.shape) * math.prod(kernel) // out_channels
+  return 2 * math.prod(eqn.outvars[0].aval.shape) * math.prod(kernel) // out_channels // apart

@@ -80,7 +80,7 @@ def describe(
   where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
   model = config.model
   network = f"{model.mixer}, width {model.width}, depth {model.depth}"
-  if isinstance(data, Arrays):
+  if not model.name.startswith(("decoder", "encoder")):  # no stack of mixers
     network = model.name
   return (
     f"model: {network}, {parameters:,} parameters on {where}\n"

@@ -48,7 +48,7 @@ KEYS = {
 }
 
 # What a network of arrays, whose sizes are arguments of its call, does not read.
-OF_TEXT = ("length", "model.", "data.tokenizer", "data.rows", "data.store")
+OF_TEXT = ("length", "model.", "data.clean", "data.tokenizer", "data.rows", "data.store")
 
 # Arguments of the members that a key may name. Mixers and channel mixers have a `check` of their
 # own, sources look at theirs when they are built.
@@ -100,16 +100,18 @@ def check(config: Mapping[str, Any]) -> None:
   axes_of(config)
 
 
-def check_unread(config: Mapping[str, Any], network: str, reads: Iterable[str]) -> None:
-  """Refuses a key that was set and that a network of arrays would not read; `reads` are those of
-  `config.model` that it does.
+def check_unread(
+  config: Mapping[str, Any], network: str, reads: Iterable[str], arrays: bool
+) -> None:
+  """Refuses a key that was set and that a network which is no stack, of arrays or of text, would
+  not read; `reads` are those of `config.model` that it does.
   """
   read = {"model.name", *(f"model.{name}" for name in reads)}
   for key, (default, _) in DEFAULTS.items():
-    if key.startswith(OF_TEXT) and key not in read and _at(config, key) != default:
+    other = key.startswith(OF_TEXT if arrays else "model.") and key not in read
+    if other and _at(config, key) != default:
       raise UserError(
-        f"config.{key}={_at(config, key)!r}: {network}() reads arrays and has no use for it; leave "
-        f"it out"
+        f"config.{key}={_at(config, key)!r}: {network}() has no use for it; leave it out"
       )
 
 

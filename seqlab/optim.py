@@ -180,6 +180,7 @@ def make_optimizer(
   decay_of: str = "",
   rates: tuple[tuple[str, float], ...] = (),
   freeze: str = "",
+  player: str = "",
 ) -> Optimizer:
   """Clip by global norm, direction, decoupled decay, rates by group, learning rate.
 
@@ -188,7 +189,9 @@ def make_optimizer(
     with a summed axis), never of norms and biases.
   rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
   freeze: selector of leaves that do not move and hold no optimizer state.
+  player: whose parameters they are, where there are several: selectors see "player/path".
   """
+  prefix = f"{player}/" if player else ""
   direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
 
   def decays(name: str) -> bool:
@@ -198,12 +201,14 @@ def make_optimizer(
 
   def scale_groups(updates: Any, params: Any = None) -> Any:
     return jax.tree_util.tree_map_with_path(
-      lambda path, u: u * _rate(path_of(path), rates), updates
+      lambda path, u: u * _rate(prefix + path_of(path), rates), updates
     )
 
   parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
   if decay:
-    parts.append(optax.add_decayed_weights(decay, lambda params: _map_names(decays, params)))
+    parts.append(
+      optax.add_decayed_weights(decay, lambda params: _map_names(decays, params, prefix))
+    )
   if rates:
     parts.append(optax.stateless(scale_groups))
   transform = optax.chain(*parts)
@@ -214,6 +219,7 @@ def make_optimizer(
       lambda params: _map_names(
         lambda name: "frozen" if axes.selects(freeze, name, "config.init.freeze") else "moves",
         params,
+        prefix,
       ),
     )
   return Optimizer(transform, schedule)
@@ -225,5 +231,5 @@ def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
   )
 
 
-def _map_names(fn: Callable[[str], Any], tree: Any) -> Any:
-  return jax.tree_util.tree_map_with_path(lambda path, _: fn(path_of(path)), tree)
+def _map_names(fn: Callable[[str], Any], tree: Any, prefix: str) -> Any:
+  return jax.tree_util.tree_map_with_path(lambda path, _: fn(prefix + path_of(path)), tree)

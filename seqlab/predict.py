@@ -14,7 +14,7 @@ from seqlab.results import columns, read_lines, score_rows, write_lines, write_s
 from seqlab.table import show
 from seqlab.trained import cleaning, documents_of, open_run
 
-_SHOWN = 20  # classes at most in a table of the terminal
+_SHOWN, _DRAWN = 20, 60  # classes at most in a table of the terminal, and in a picture
 
 
 def run(workdir: str, text: list[str], split: str, data: str, against: str, step: str) -> None:
@@ -57,6 +57,8 @@ def _show_confusion(says: Classes, lines: Sequence[Line], name: str) -> None:
     rows = zip(says.names, counts.tolist(), strict=True)
     cells = [(label, *map(str, row)) for label, row in rows]
     show("labels in rows, predictions in columns", ("", *says.names), cells)
+  if len(says.names) > _DRAWN:
+    return
   path = says.run.folder / f"confusion_{name}.png"
   try:
     path.write_bytes(pictures.confusion(says.names, counts))

@@ -33,7 +33,7 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   kept = _kept()
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
-    kept[claim.target] = _reproduce(claim, pathlib.Path(workdir))
+    kept[claim.target] = _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}))
     _write(claims, kept)
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
@@ -46,7 +46,7 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   return int(not list and any(row[-1] == FAIL for row in rows))
 
 
-def _reproduce(claim: Claim, workdir: pathlib.Path) -> dict[str, Any]:
+def _reproduce(claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]) -> dict[str, Any]:
   """What was measured of each result by its name: its seeds' values, or why there are none."""
   found, machine = {}, runtime.describe()
   for result in claim.results:
@@ -60,8 +60,12 @@ def _reproduce(claim: Claim, workdir: pathlib.Path) -> dict[str, Any]:
         why = str(error)
         print(f"  {result.name}: {why}", file=sys.stderr, flush=True)
         break
+    whole = len(values) == len(claim.seeds)
+    if not whole and kept.get(result.name, {}).get("values"):
+      found[result.name] = kept[result.name]  # what was measured elsewhere stays
+      continue
     found[result.name] = {
-      "values": values if len(values) == len(claim.seeds) else [],
+      "values": values if whole else [],
       "why": why,
       "date": datetime.date.today().isoformat(),
       "machine": {name: machine[name] for name in ("device", "devices", "cpu", "cpus")},
@@ -74,7 +78,8 @@ def _measure(claim: Claim, result: Result, folder: pathlib.Path, seed: int) -> f
   file = f"{claim.file}:{result.argument}" if result.argument else str(claim.file)
   _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
   command, *flags = shlex.split(result.measure)
-  name = f"{command}_{'data' if any(f.startswith('--data') for f in flags) else 'valid'}.json"
+  given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
+  name = f"{command}_{'data' if 'data' in given else given.get('split', 'valid')}.json"
   path = folder / name
   told, by = path.with_suffix(".command"), result.measure
   if not path.exists() or not told.exists() or told.read_text() != by:

@@ -73,7 +73,7 @@ def write_scores(path: pathlib.Path, own: Mapping[str, Score | float], examples:
   """Writes the value of each score as JSON."""
   every = np.arange(examples)
   found = {name: score(every) if callable(score) else score for name, score in own.items()}
-  write_lines(path, [found])
+  write_lines(path, [{n: v if np.isfinite(v) else None for n, v in found.items()}])
 
 
 def columns(against: str) -> tuple[str, ...]:

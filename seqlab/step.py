@@ -84,9 +84,11 @@ def make_train_step(
     metrics: Metrics = {}
     for i, player in enumerate(objective.players):
       state, new = turn(player, state, batch, jax.random.fold_in(key, i))
-      metrics |= (
-        new if len(objective.players) == 1 else {f"{player}/{k}": m for k, m in new.items()}
-      )
+      if len(objective.players) > 1:
+        new = {f"{player}/{name}": metric for name, metric in new.items()}
+      for name, (total, weight) in new.items():  # turns of one player add up
+        before = metrics.get(name, (0.0, 0.0))
+        metrics[name] = (before[0] + total, before[1] + weight)
     if ema:
       average = optax.incremental_update(state["params"], state["extra"]["ema"], 1 - ema)
       state = {**state, "extra": {**state["extra"], "ema": average}}

@@ -57,7 +57,10 @@ def run(config: ConfigDict, workdir: str) -> int:
       Checkpoints(folder / "checkpoints", config.checkpoint.keep, config.checkpoint.best)
     )
     initial = build.initial_state(config, objective, optimizers, loader, mesh)
-    state, start = restore(checkpoints, initial, loader) or (begin(config, initial), 0)
+    state, start = restore(checkpoints, initial, loader) or (
+      begin(config, objective, initial),
+      0,
+    )
 
     if start == config.steps:
       print(f"done already: {workdir} has its {start} steps", flush=True)
@@ -150,12 +153,16 @@ def restore(
   return state, step
 
 
-def begin(config: ConfigDict, initial: build.Initial) -> State:
+def begin(config: ConfigDict, objective: Objective, initial: build.Initial) -> State:
   """A fresh state, with parameters of another run where `config.init.path` names one."""
   state = initial.make()
   init = config.init
   if not init.path:
     return state
+  if objective.players != ("model",):
+    raise UserError(
+      f"config.init.path={init.path!r}: {config.objective} has no one model to start; leave it out"
+    )
   source = f"{source_of(read_config(init.path))}/model"
   params, result = pretrained.partial_restore(
     init.path, state["params"]["model"], init.keep, which=best_or_latest(init.path), source=source
@@ -168,20 +175,23 @@ def begin(config: ConfigDict, initial: build.Initial) -> State:
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
-  """Model FLOPs of a step: three times the forward products, since a backward pass has two for each
-  of them.
+  """Model FLOPs of a step: three times the forward products of every turn, as a backward pass has
+  two for each of them.
   """
   batch = {
     k: jax.ShapeDtypeStruct((loader.batch, *v.shape[1:]), v.dtype) for k, v in loader(0).items()
   }
   extra = {k: v for k, v in state["extra"].items() if k != "ema"}
   with reference_forms():
-    forward = flops.count(
-      lambda p, b: objective.loss(objective.players[-1], p, b, None, extra)[0],
-      state["params"],
-      batch,
+    key = jax.random.key(0)
+    return 3 * sum(
+      flops.count(
+        lambda p, b, player=player: objective.loss(player, p, b, key, extra)[0],
+        state["params"],
+        batch,
+      ).products
+      for player in objective.players
     )
-  return 3 * forward.products
 
 
 def dispatches(

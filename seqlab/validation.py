@@ -4,12 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import jax
-from jax.sharding import Mesh
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
 from ml_collections import ConfigDict
 
 from seqlab import axes, build
 from seqlab.data.rows import Data
-from seqlab.evaluate import evaluate, report
+from seqlab.evaluate import evaluate, report, rows_on
 from seqlab.objectives.base import Objective
 from seqlab.step import State, make_eval_step
 
@@ -37,9 +37,11 @@ def picturing(
   """A function from the state to the objective's pictures of the validation set."""
   if not objective.pictured:
     return lambda state: {}
-  loader = build.make_loader(config, data, "valid", train=False, batch=objective.pictured)
+  rows = rows_on(mesh, objective.pictured)
+  rows = -(-rows // jax.process_count()) * jax.process_count()
+  loader = build.make_loader(config, data, "valid", train=False, batch=rows)
   batch = axes.put_batch(loader(0), mesh)
-  draw = jax.jit(objective.pictures)
+  draw = jax.jit(objective.pictures, out_shardings=NamedSharding(mesh, PartitionSpec()))
 
   def picture(state: State) -> dict[str, Any]:
     return jax.device_get(draw(used(state), batch, jax.random.key(config.seed)))

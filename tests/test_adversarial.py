@@ -222,6 +222,88 @@ def test_samples_are_kept_and_the_same_again(digits):
   assert (digits / "game" / "pictures" / "samples" / "000020.png").is_file()
 
 
-def test_a_discriminator_that_has_won_is_warned_of():
-  assert game().warning(dict(discriminator_accuracy=0.9)) == ""
-  assert "99.8%" in game().warning(dict(discriminator_accuracy=0.998))
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_discriminator_that_has_won_is_warned_of(kind):
+  """Of real arrays far from what is made, scored 2 apart: around the middle of each loss."""
+  of = game("gan(latent=3, hidden=(8,), critic_hidden=())", loss=kind)
+  rows = batch()
+  rows["x_BD"] = rows["x_BD"] * 0 + 50.0
+  params = of.init(jax.random.key(0), rows)
+  made = params["generator"]["mirror"]["pixels_bias_D"]
+  params["generator"] = jax.tree.map(jnp.zeros_like, params["generator"])
+  middle = LOSSES[kind][2]
+  score_FD = jnp.full_like(params["discriminator"]["score_FD"], 2 / 200)
+  params["discriminator"] = dict(
+    score_FD=score_FD, score_bias_D=jnp.full(1, (middle or 0.0) - 1.0), **{}
+  ) | {k: v for k, v in params["discriminator"].items() if not k.startswith("score")}
+  assert made.shape == (4,)
+  _, metrics, _ = of.loss("generator", params, rows, None, {})
+  numbers = {name: float(total) / float(weight) for name, (total, weight) in metrics.items()}
+  said = of.warning(numbers)
+  assert ("100.0% of real" in said) == (middle is not None), numbers
+  rows["x_BD"] *= 0  # nothing tells them apart now
+  _, metrics, _ = of.loss("generator", params, rows, None, {})
+  assert of.warning({n: float(t) / float(w) for n, (t, w) in metrics.items()}) == ""
+
+
+def test_rates_and_freezing_of_one_player():
+  of, rows = game(), batch()
+  rates = (("discriminator/", 0.0),)
+  optimizers = {
+    player: make_optimizer("sgd()", lambda step: jnp.asarray(0.1), rates=rates, player=player)
+    for player in of.players
+  }
+  state = init_state(of, optimizers, jax.random.key(0), rows, 8)
+  after, _ = jax.jit(make_train_step(of, optimizers, 0))(state, rows)
+  moved = {
+    player: any(
+      bool(jnp.any(a != b))
+      for a, b in zip(
+        jax.tree.leaves(state["params"][player]),
+        jax.tree.leaves(after["params"][player]),
+        strict=True,
+      )
+    )
+    for player in of.players
+  }
+  assert moved == dict(discriminator=False, generator=True)
+
+
+def test_turns_of_one_player_add_up_in_its_metrics():
+  of, rows = game(critic=3), batch()
+  optimizers = dict.fromkeys(of.players, make_optimizer("sgd()", lambda step: jnp.asarray(0.1)))
+  state = init_state(of, optimizers, jax.random.key(0), rows, 8)
+  _, metrics = jax.jit(make_train_step(of, optimizers, 0))(state, rows)
+  assert float(metrics["discriminator/loss"][1]) == 24
+  assert float(metrics["generator/loss"][1]) == 8
+
+
+def test_a_game_resumes_bitwise(digits, tmp_path):
+  """Its newest checkpoint taken away, the same command ends where it ended."""
+  import shutil
+
+  flags = [
+    "--config.data.source=digits()", "--config.objective=adversarial(critic=2)",
+    "--config.model.name=gan(latent=4, channels=(8,))", "--config.steps=12", "--config.batch=16",
+    "--config.ema=0.9", "--config.checkpoint.every=6", "--config.inner_steps=3",
+    "--config.log.tensorboard=False", f"--workdir={tmp_path}",
+  ]  # fmt: skip
+  assert main(["train", *flags]) == 0
+  assert main(["sample", f"--workdir={tmp_path}", "--samples=5"]) == 0
+  whole = np.load(tmp_path / "samples.npz")["images"]
+  shutil.rmtree(tmp_path / "checkpoints" / "12")
+  assert main(["train", *flags]) == 0
+  assert main(["sample", f"--workdir={tmp_path}", "--samples=5"]) == 0
+  np.testing.assert_array_equal(np.load(tmp_path / "samples.npz")["images"], whole)
+
+
+def test_what_a_game_cannot_do_is_said(digits, capsys):
+  run = digits / "game"
+  assert main(["evaluate", f"--workdir={run}", "--batch=7"]) == 2
+  assert "--batch=7: adversarial() is evaluated in batches of config.batch=32" in (
+    capsys.readouterr().err
+  )
+  flags = ["--config.objective=adversarial()", "--config.model.name=gan(latent=4, channels=(8,))"]
+  more = ["--config.data.source=digits()", f"--config.init.path={run}", "--config.steps=2"]
+  assert main(["train", *flags, *more, f"--workdir={run}_again"]) == 2
+  assert "has no one model to start" in capsys.readouterr().err

@@ -33,6 +33,9 @@ def folder(tmp_path_factory):
   np.savez(folder / "a.npz", images=image, y=label.astype(int), float=image / 255.0)
   np.savez(folder / "bad.npz", images=np.full((2, 3, 3), np.nan), y=np.array([0.5, 1.0]))
   (folder / "text").write_text("no idx")
+  (folder / "cut.npz").write_bytes((folder / "a.npz").read_bytes()[:-40])
+  with open(folder / "one.npz", "wb") as stream:
+    np.save(stream, image)
   return folder
 
 
@@ -72,6 +75,18 @@ def test_training_is_a_function_of_the_step_and_sees_all(folder):
   ]
   got = np.concatenate([half(3)["image_BYXD"] for half in halves])
   np.testing.assert_array_equal(got, one(3)["image_BYXD"])
+
+
+def test_a_split_by_hash_keeps_copies_together_and_stays_when_examples_are_added(folder, tmp_path):
+  image = np.random.default_rng(0).integers(0, 256, (200, 3, 3), np.uint8)
+  held = []
+  for name, some in dict(few=image[:150], more=np.concatenate([image, image])).items():
+    np.savez(tmp_path / name, images=some)
+    data = read_arrays(f"npz(path='{tmp_path}/{name}.npz')", "hash(fraction=0.3)")
+    held.append({x.tobytes() for x in data.splits["valid"]["image_BYXD"]})
+    assert not held[-1] & {x.tobytes() for x in data.splits["train"]["image_BYXD"]}
+  first = {x.tobytes() for x in image[:150, ..., None]}
+  assert held[0] == held[1] & first and 20 < len(held[0]) < 70
 
 
 def test_the_fingerprint_is_of_the_content(folder, tmp_path):
@@ -115,6 +130,8 @@ def test_digits_need_no_file():
     ("npz(path='{0}/a.npz', labels='images')", "", "30 whole numbers from 0 are wanted"),
     ("npz(path='{0}/bad.npz')", "", r"pixel \[0, 0, 0\] is nan"),
     ("npz(path='{0}/text')", "", "is no .npz of arrays"),
+    ("npz(path='{0}/cut.npz')", "", "is no .npz of arrays"),
+    ("npz(path='{0}/one.npz')", "", "is no .npz of arrays"),
     ("ring(std=0)", "", "std above 0"),
     ("idx(path='{0}/images.gz')", "idx(path='{0}/small')", r"\[2, 5, 1\], .* \[4, 5, 1\]"),
     ("idx(path='{0}/images.gz', labels='{0}/labels')", "npz(path='{0}/a.npz')", "gives no label_B"),
@@ -138,8 +155,17 @@ def test_arrays_and_text_do_not_mix():
   [
     (["model.name=mlp()"], "reads arrays and config.data.source='embedded()' gives text"),
     (["data.source=ring()"], "config.model.name='decoder' reads text and .*ring"),
-    (["data.source=ring()", "model.name=mlp()", "length=8"], "config.length=8: mlp() reads arrays"),
+    (["data.source=ring()", "model.name=mlp()", "length=8"], "config.length=8: mlp() has no use"),
     (["data.source=ring()", "model.name=mlp()", "model.width=8"], "config.model.width=8: mlp()"),
+    (
+      ["data.source=ring()", "model.name=mlp()", "data.clean=lower()"],
+      "config.data.clean='lower()'",
+    ),
+    (["model.name=text_cnn()", "model.depth=2"], "config.model.depth=2: text_cnn() has no use"),
+    (
+      ["data.source=ring()", "model.name=vae()", "objective=variational()"],
+      "tells pixels from 0 to 1; .* gives points",
+    ),
     (["data.source=ring()", "model.name=cnn()"], r"halves rows and columns 2 times"),
     (["data.source=ring()", "model.name=mlp(hidden=(0,))"], "sizes (0,); 1 or more"),
     (["data.source=ring()", "model.name=mlp(activation='rleu')"], "did you mean 'relu'"),

@@ -202,9 +202,9 @@ def test_optimizer_state_lies_as_the_parameters_do(optimizer, params):
     if same:
       moments += 1
       assert spec == of_params[same[0]], path
-  assert moments >= {"adamw": 2, "lion": 1, "muon": 1, "adafactor": 0, "sgd": 0}[optimizer] * len(
-    of_params
-  )
+  assert moments >= {"adamw": 2, "lion": 1, "muon": 1, "adadelta": 2, "adafactor": 0, "sgd": 0}[
+    optimizer
+  ] * len(of_params)
 
 
 def test_a_leaf_without_letters_is_replicated():

@@ -242,7 +242,6 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("model.mixer", "attention(window=-1)", "attention(): window=-1 must be positive, or 0"),
     ("model.mixer", "attention(positions='rpoe')", "(did you mean 'rope'?): choose from rope,"),
     ("model.name", "decodr", "unknown 'decodr' (did you mean 'decoder'?)"),
-    ("model.name", "encoder_decoder(attention='dto')", "trains 'decoder'"),
     ("model.mixer", "lstm(hidden='a')", "hidden='a' of lstm() is not a whole number"),
     ("model.mixer", "lstm(hidden=-5)", "lstm(): hidden=-5 must be positive, or 0 for the width"),
     ("data.source", "embedded(megabytes='x')", "megabytes='x' of embedded() is not a number"),
@@ -254,6 +253,20 @@ def test_a_choice_that_is_none(mistake, key, value, right):
 def test_a_part_that_cannot_be_made(mistake, key, spec, said):
   line = mistake(f"--config.{key}={spec}")
   assert f"config.{key}" in line and said in line
+
+
+def test_an_attention_that_there_is_not(mistake):
+  line = mistake(
+    "--config.objective=sequence_to_sequence()",
+    "--config.model.name=encoder_decoder(attention='dto')",
+  )
+  assert "attention='dto' of encoder_decoder() (did you mean 'dot'?)" in line
+  line = mistake(
+    "--config.objective=sequence_to_sequence()",
+    "--config.model.name=encoder_decoder(attention='none')",
+    "--config.model.mixer=attention(heads=2)",
+  )
+  assert "config.model.mixer='attention(heads=2)'" in line and "use recurrent mixers" in line
 
 
 def test_a_missing_config_file(mistake, folder, tmp_path):

@@ -64,7 +64,7 @@ ROOMS = {
   "table",
   "validation": "axes data objectives step build evaluate",
   "generate": "errors beam scores results table trained",
-  "predictors": "errors axes data objectives build scores trained evaluate",
+  "predictors": "errors spec axes data objectives build scores trained evaluate",
   "predict": "errors data results pictures table trained predictors",
   "sample": "errors axes data config decode generated trained",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",

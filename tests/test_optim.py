@@ -113,6 +113,7 @@ def test_every_optimizer_learns_a_regression(text):
   x, wanted = draw(0, 32, 8), draw(1, 32, 4)
   params = {"in_DF": 0.5 * draw(2, 8, 16), "out_FD": 0.5 * draw(3, 16, 4), "bias_D": jnp.zeros(4)}
   rate = {"sgd()": 0.05, "adafactor()": 0.05, "lion()": 0.01, "sgd(momentum=0.9)": 0.01}
+  rate["adadelta()"] = 10.0  # its steps begin at 0.001
   optimizer = make_optimizer(text, fixed(rate.get(text, 0.02)), clip=10.0)
 
   def loss(p):

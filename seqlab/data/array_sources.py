@@ -7,6 +7,7 @@ import hashlib
 import lzma
 import os
 import struct
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -51,7 +52,7 @@ def npz(config_key: str, path: str = "", images: str = "images", labels: str = "
   try:
     with np.load(file, allow_pickle=False) as stored:
       held = {name: stored[name] for name in stored.files}
-  except (OSError, ValueError) as error:
+  except (OSError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
     raise UserError(f"{config_key}: {file} is no .npz of arrays ({error})") from None
   for name in filter(None, (images, labels)):
     if name not in held:
@@ -119,9 +120,8 @@ def read_arrays(source: str, valid: str) -> Arrays:
   """
   table, call = _table(source, "config.data.source")
   rule = parse(valid, "config.data.valid")[0]
-  count = len(next(iter(table.columns.values())))
   if rule.name in RULES:
-    held = make(rule, RULES, "config.data.valid", count=count)
+    held = make(rule, RULES, "config.data.valid", x=next(iter(table.columns.values())))
     splits = {
       name: {key: x[held == number] for key, x in table.columns.items()}
       for number, name in enumerate(("train", "valid"))
@@ -149,16 +149,19 @@ def read_whole(
   return Arrays({"train": columns}, list(labels), identify(hashes), str(call))
 
 
-def by_hash(count: int, fraction: float = 0.1) -> np.ndarray:
-  """1 for the examples that are held out, drawn once and for all."""
+def by_hash(x: np.ndarray, fraction: float = 0.1) -> np.ndarray:
+  """1 for the examples that are held out, by the hash of each: copies stay together, and the split
+  stays as it is when examples are added.
+  """
   _check_fraction("hash", fraction)
-  return (np.random.Generator(np.random.PCG64(count)).random(count) < fraction).astype(int)
+  hashed = [int.from_bytes(hashlib.sha256(one.tobytes()).digest()[:8]) for one in x]
+  return (np.array(hashed, np.float64) / 2**64 < fraction).astype(int)
 
 
-def by_tail(count: int, fraction: float = 0.1) -> np.ndarray:
+def by_tail(x: np.ndarray, fraction: float = 0.1) -> np.ndarray:
   """1 for the last examples."""
   _check_fraction("tail", fraction)
-  return (np.arange(count) >= count - round(count * fraction)).astype(int)
+  return (np.arange(len(x)) >= len(x) - round(len(x) * fraction)).astype(int)
 
 
 RULES: dict[str, Callable[..., np.ndarray]] = dict(hash=by_hash, tail=by_tail)

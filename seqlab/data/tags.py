@@ -29,11 +29,12 @@ def may_follow(before: str | None, tag: str) -> bool:
   return not tag.startswith("I-") or before in (f"B-{tag[2:]}", tag)
 
 
-def allowed(names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+def allowed(names: Sequence[str], free: bool = False) -> tuple[np.ndarray, np.ndarray]:
   """What may follow what, bool [C, C] (rows are the tag before), and what may begin, bool [C]. All
-  of it where a name is outside the scheme: then the tags are of another, such as parts of speech.
+  of it where the tags are `free`, or a name is outside the scheme: then they are of another, such
+  as parts of speech, or IOB1, whose names look alike.
   """
-  free = not all(map(in_scheme, names))
+  free = free or not all(map(in_scheme, names))
   follow = [free or may_follow(a, b) for a, b in itertools.product(names, names)]
   first = np.array([free or may_follow(None, name) for name in names], bool)
   return np.array(follow, bool).reshape(len(names), len(names)), first

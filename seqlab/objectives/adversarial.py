@@ -14,17 +14,17 @@ from seqlab.errors import UserError, nearest
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of
 
 softplus, relu = jax.nn.softplus, jax.nn.relu
-# Of the scores of real (r) and made (f) arrays: what the discriminator minimises, and what the
-# generator does.
-LOSSES: dict[str, tuple[Callable, Callable]] = {
-  "non_saturating": (lambda r, f: softplus(-r) + softplus(f), lambda f: softplus(-f)),
-  "minimax": (lambda r, f: softplus(-r) + softplus(f), lambda f: -softplus(f)),
+# Of the scores of real (r) and made (f) arrays: what the discriminator minimises, what the
+# generator does, and the score between the two, where there is one.
+LOSSES: dict[str, tuple[Callable, Callable, float | None]] = {
+  "non_saturating": (lambda r, f: softplus(-r) + softplus(f), lambda f: softplus(-f), 0.0),
+  "minimax": (lambda r, f: softplus(-r) + softplus(f), lambda f: -softplus(f), 0.0),
   # arXiv:1611.04076, equation 9
-  "least_squares": (lambda r, f: 0.5 * ((r - 1) ** 2 + f**2), lambda f: 0.5 * (f - 1) ** 2),
+  "least_squares": (lambda r, f: 0.5 * ((r - 1) ** 2 + f**2), lambda f: 0.5 * (f - 1) ** 2, 0.5),
   # arXiv:1701.07875; it wants penalty=…
-  "wasserstein": (lambda r, f: f - r, lambda f: -f),
+  "wasserstein": (lambda r, f: f - r, lambda f: -f, None),
   # arXiv:1705.02894, section 4.1
-  "hinge": (lambda r, f: relu(1 - r) + relu(1 + f), lambda f: -f),
+  "hinge": (lambda r, f: relu(1 - r) + relu(1 + f), lambda f: -f, 0.0),
 }
 
 
@@ -42,9 +42,12 @@ class Players(Protocol):
 
 
 class Adversarial(OnePlayer):
-  """loss: one of `LOSSES`. critic: turns of the discriminator for each of the generator. packing:
-  arrays that the discriminator judges together (PacGAN, arXiv:1712.04086). penalty: weight of
+  """loss: one of `LOSSES`. critic: turns of the discriminator for each of the generator, all on the
+  batch of the step with noise of their own. packing: arrays that the discriminator judges together
+  (PacGAN, arXiv:1712.04086); what fills no pack is left out. penalty: weight of
   (|gradient of the score| - 1)^2 between real and made arrays (arXiv:1704.00028, equation 3).
+
+  An evaluation draws its noise by the batch, whose size its numbers depend on.
   """
 
   counts: ClassVar[str] = "examples"
@@ -91,24 +94,26 @@ class Adversarial(OnePlayer):
       raise UserError(
         f"config.batch: {len(x_BYXD)} rows at once make no pack of packing={self.packing}"
       )
-    draw, mix = jax.random.split(jax.random.key(0) if key is None else key)
+    draw, mix = jax.random.split(self._of(x_BYXD) if key is None else key)
     label_BC = self._classes(batch.get("label_B"))
     made_BYXD = self._made(params, draw, len(x_BYXD), label_BC)
     real_P, fake_P = (self._score(params, self._packed(x), label_BC) for x in (x_BYXD, made_BYXD))
     weight_P = weight_B[: len(real_P) * self.packing].reshape(-1, self.packing).min(1)
     weight = jnp.sum(weight_P)
 
-    def told(x_P: jax.Array) -> tuple[jax.Array, jax.Array]:
-      return jnp.sum(x_P * weight_P), weight
+    def told(x_P: jax.Array) -> tuple[jax.Array, jax.Array]:  # counted in arrays, not in packs
+      return self.packing * jnp.sum(x_P * weight_P), self.packing * weight
 
-    judge, fool = LOSSES[self.kind]
-    right_P = 0.5 * ((real_P > 0).astype(jnp.float32) + (fake_P < 0))
-    metrics = {"loss": told(judge(real_P, fake_P)), "accuracy": told(right_P)}
+    judge, fool, between = LOSSES[self.kind]
+    metrics = {"loss": told(judge(real_P, fake_P))}
+    if between is not None:
+      right_P = 0.5 * ((real_P > between).astype(jnp.float32) + (fake_P < between))
+      metrics["accuracy"] = told(right_P)
     if key is None:  # an evaluation tells of both
       metrics = {f"discriminator_{name}": metric for name, metric in metrics.items()}
     if player == "generator":
       metrics = {"loss": told(fool(fake_P)), **(metrics if key is None else {})}
-    scalar = metrics["loss"][0] / jnp.maximum(weight, 1.0)
+    scalar = metrics["loss"][0] / jnp.maximum(self.packing * weight, 1.0)
     if self.penalty and player == "discriminator" and key is not None:
       slope = self._slope(params, x_BYXD, made_BYXD, label_BC, mix)
       metrics["slope"] = told(slope)
@@ -124,8 +129,8 @@ class Adversarial(OnePlayer):
     return self._made(params, key, count, self._classes(label_N))
 
   def warning(self, numbers: dict[str, float]) -> str:
-    accuracy = numbers["discriminator_accuracy"]
-    if accuracy < 0.995:
+    accuracy = numbers.get("discriminator_accuracy", 0.0)  # none without a score between the two
+    if not accuracy >= 0.995:
       return ""
     return (
       f"the discriminator tells {accuracy:.1%} of real and made examples apart, and little is left "
@@ -141,6 +146,12 @@ class Adversarial(OnePlayer):
       return {"samples": {"real": x_BYXD[:, :2], "made": made_ND[:, :2]}}
     made = self.draw(params, key, 100)
     return {"samples": made.reshape(10, 10, *made.shape[1:])}
+
+  def _of(self, x_BYXD: jax.Array) -> jax.Array:
+    """The key of an evaluation's batch, so that batches do not share their noise."""
+    bits = jax.lax.bitcast_convert_type(x_BYXD.astype(jnp.float32), jnp.uint32).reshape(-1)
+    odd = 2 * jnp.arange(len(bits), dtype=jnp.uint32) + 1
+    return jax.random.fold_in(jax.random.key(0), jnp.sum(bits * odd, dtype=jnp.uint32))
 
   def _classes(self, label_B: jax.Array | None) -> jax.Array | None:
     """One-hot, where the generator is told the class."""

@@ -84,7 +84,7 @@ class Variational(OnePlayer):
     return jax.nn.sigmoid(self.network(params["model"], z_NZ, method="decode"))
 
   def warning(self, numbers: dict[str, float]) -> str:
-    if numbers["kl"] > 0.1:
+    if not numbers["kl"] <= 0.1:
       return ""
     return (
       f"the divergence has collapsed: {numbers['kl']:.4f} nats, so that the latent says nothing of "

@@ -24,7 +24,7 @@ class Classes(OfTexts):
 
   def line(self, document: Document, output: np.ndarray) -> Line:
     (label,) = self.right(document) or (None,)
-    shares = np.round(output.astype(float), 6).tolist()
+    shares = _told(output)
     return dict(
       text=document.text,
       label=label,
@@ -64,11 +64,11 @@ class ClassSets(OfTexts):
     return None if document.label is None else parts(str(document.label), self._separator)
 
   def line(self, document: Document, output: np.ndarray) -> Line:
-    right, shares = self.right(document), np.round(output.astype(float), 6).tolist()
+    right, shares = self.right(document), _told(output)
     return dict(
       text=document.text,
       labels=None if right is None else sorted(right),
-      predicted=[name for name, share in zip(self.names, shares, strict=True) if share > 0.5],
+      predicted=[name for name, share in zip(self.names, output, strict=True) if share > 0.5],
       probabilities=dict(zip(self.names, shares, strict=True)),
     )
 
@@ -87,3 +87,8 @@ class ClassSets(OfTexts):
 def _ranked(line: Line) -> str:
   shares = sorted(line["probabilities"].items(), key=lambda pair: -pair[1])
   return "\n".join([line["text"], *(f"  {share:.4f}  {name}" for name, share in shares)])
+
+
+def _told(output: np.ndarray) -> list[float]:
+  """Probabilities to six digits of their own, so that small ones keep their order."""
+  return [float(f"{share:.6g}") for share in output]

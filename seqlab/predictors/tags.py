@@ -11,6 +11,7 @@ from seqlab.objectives.tagging import Tagging
 from seqlab.predictors.base import Encoded, Line, Predictor
 from seqlab.scores.bootstrap import Score
 from seqlab.scores.spans import tag_scores
+from seqlab.spec import parse
 from seqlab.trained import Trained
 
 
@@ -21,7 +22,9 @@ class Tags(Predictor):
 
   def __init__(self, run: Trained, objective: Tagging):
     super().__init__(run, objective)
-    scheme = allowed(self.names)
+    calls = parse(run.config.data.source, "config.data.source")
+    free = any(call.kwargs.get("scheme") == "any" for call in calls)
+    scheme = allowed(self.names, free)
     self._predict = lambda params, batch: objective.predict(params, batch, *scheme)
 
   def right(self, document: Document) -> Sequence[str] | None:
