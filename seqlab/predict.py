@@ -30,7 +30,8 @@ def run(workdir: str, text: list[str], split: str, data: str, against: str, step
     for line in says.lines([Document(f"--text={one[:40]!r}", one) for one in texts]):
       print(says.show(line))
     return
-  documents = documents_of(trained, split, data)
+  # a text of nothing is trained on and evaluated, but there is nothing to say of it
+  documents = [d for d in documents_of(trained, split, data) if d.text.strip()]
   lines = says.lines(documents)
   others = None
   if against:

@@ -33,7 +33,8 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   kept = _kept()
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
-    kept[claim.target] = _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}))
+    found = _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}))
+    kept = _kept() | {claim.target: found}  # read again: another process may have written meanwhile
     _write(claims, kept)
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")

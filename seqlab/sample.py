@@ -62,6 +62,8 @@ def run(
   trained = open_run(workdir, step)
   config = trained.config
   if generated.makes_arrays(trained):
+    if prompt:
+      raise UserError(f"--prompt={prompt[0]!r}: {config.objective} draws arrays from noise alone")
     return generated.sample(trained, samples or 100, seed)
   samples = samples or 1
   _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)

@@ -83,4 +83,4 @@ def test_the_test_split_is_evaluated(pairs, capsys):
   run, *_ = pairs
   assert main(["evaluate", f"--workdir={run}", "--split=test"]) == 0
   assert result(run, "test")["split"] == "test" and "test set" in capsys.readouterr().out
-  assert "test" in (run / "card.md").read_text()
+  assert ".test.documents |" in (run / "card.md").read_text()

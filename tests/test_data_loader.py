@@ -255,7 +255,7 @@ def test_prefetch_raises_what_the_loader_raises_and_closes():
     (dict(rows="window"), r"rows='window'.*did you mean 'windows'"),
     (dict(order="lane"), r"order='lane'.*did you mean 'lanes'"),
     (dict(order="lanes", rows="packed"), "config.data.rows='packed'"),
-    (dict(rows="examples"), "classification needs labels"),
+    (dict(rows="examples"), "needs labels"),
   ],
 )
 def test_mistakes_are_one_line(arguments, message):

@@ -231,7 +231,7 @@ CASES = {
     part(chunked_cross_entropy, z_loss=0.1, chunk=2),
     lambda d: vocabulary(d, 7),
   ),
-  "additive attention in blocks": (additive_attention, lambda d: additive(d, 32, 7)),
+  "additive attention in blocks": (additive_attention, lambda d: additive(d, 35, 7)),
   "additive attention": (additive_attention, lambda d: additive(d, 5, 3)),
   "convolution": (convolution, lambda d: (d.normal(2, 6, 7, 2), d.normal(3, 3, 2, 4))),
   "convolution by 2": (

@@ -107,7 +107,7 @@ class Corpus:
         sha256=store.meta["source_sha256"],
         tokenizer=store.meta["tokenizer"],
         vocabulary=store.meta["vocab"],
-        **{split: dict(self.size(split)) for split in ("train", "valid")},
+        **{split: dict(self.size(split)) for split in store.meta["splits"]},
       )
       for store in self.stores
     }

@@ -22,7 +22,7 @@ class Examples:
     self.count = self.evaluation_count = len(tokens.documents) - 1
     if tokens.labels is None:
       raise UserError(
-        "config.data.source: classification needs labels; name their column, label='...'"
+        "config.data.source: the objective needs labels; name their column, label='...'"
       )
     self._labels = tokens.labels
 

@@ -32,8 +32,10 @@ def additive_attention_naive(q_BTF, k_BSF, v_BSF, score_F, seen_BTS):
 def additive_attention(q_BTF, k_BSF, v_BSF, score_F, seen_BTS):
   """`additive_attention_naive` block by block, the tanh computed again in the backward pass."""
   length = q_BTF.shape[1]
-  if backend() == "reference" or length <= _BLOCK or length % _BLOCK:
+  if backend() == "reference" or length <= _BLOCK:
     return additive_attention_naive(q_BTF, k_BSF, v_BSF, score_F, seen_BTS)
+  rest = [(0, 0), (0, -length % _BLOCK), (0, 0)]  # queries that see nothing fill the last block
+  q_BTF, seen_BTS = jnp.pad(q_BTF, rest), jnp.pad(seen_BTS, rest)
 
   def blocks(x):  # [B, T, ...] -> [T / block, B, block, ...]
     x = x.reshape(x.shape[0], -1, _BLOCK, *x.shape[2:])
@@ -44,4 +46,4 @@ def additive_attention(q_BTF, k_BSF, v_BSF, score_F, seen_BTS):
     return additive_attention_naive(q_BTF, k_BSF, v_BSF, score_F, seen_BTS)
 
   y = lax.map(lambda block: one(*block), (blocks(q_BTF), blocks(seen_BTS)))
-  return jnp.swapaxes(y, 0, 1).reshape(q_BTF.shape[0], length, -1)
+  return jnp.swapaxes(y, 0, 1).reshape(*q_BTF.shape[:2], -1)[:, :length]

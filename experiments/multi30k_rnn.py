@@ -1,0 +1,36 @@
+"""What attention is worth to recurrent translators: GRUs with additive attention, and with none.
+
+Source:   PAPERS row 17: after 10 epochs bentrevett/pytorch-seq2seq has BLEU 28.3 with attention
+          (Bahdanau 2014) and 20.6 without (Cho 2014).
+Data:     Multi30k, German to English, lower-cased words that occur twice.
+Command:  seqlab train --config=experiments/multi30k_rnn.py:none --workdir=runs/gru_none
+          seqlab train --config=experiments/multi30k_rnn.py:additive --workdir=runs/gru_additive
+          seqlab generate --workdir=runs/gru_none --beams=1 --penalty=0
+          seqlab generate --workdir=runs/gru_additive --beams=1 --penalty=0 \\
+            --against=runs/gru_none/generate_valid.jsonl
+Time:     2 epochs: additive 5 minutes, none 15 (a row is one pair) on 2 CPU cores.
+Expected: EXPECTED
+"""
+
+from ml_collections import ConfigDict
+
+DATA = "../shared/data/multi30k"
+
+
+def get_config(attention="additive"):
+  config = ConfigDict()
+  config.objective = "sequence_to_sequence()"
+  # Packed, a row of 48 words holds 3.5 pairs: an epoch is 227 steps both ways.
+  config.steps, config.length = 454, 48
+  config.batch = 128 if attention == "none" else 36
+  config.lr, config.schedule, config.optimizer = 1e-3, "cosine(warmup=50)", "adamw(b2=0.999)"
+  config.decay = 0.0
+  config.model = ConfigDict(dict(name=f"encoder_decoder(attention='{attention}')", dropout=0.3))
+  config.model.width, config.model.depth, config.model.mixer = 256, 2, "gru()"
+  config.model.mlp, config.model.tied = "none()", False
+  config.data = ConfigDict(dict(tokenizer="words(min_count=2)", clean="lower() | words()"))
+  config.data.source = f"parallel(path='{DATA}/train.en.gz', source='{DATA}/train.de.gz')"
+  config.data.valid = f"parallel(path='{DATA}/val.en.gz', source='{DATA}/val.de.gz')"
+  config.evaluate = ConfigDict(dict(every=227))
+  config.checkpoint = ConfigDict(dict(every=227))
+  return config
