@@ -76,7 +76,10 @@ def test_an_evaluation_depends_on_no_other_row(objective, name):
 
 @pytest.mark.parametrize(("objective", "name"), [PAIRS[1], PAIRS[4], PAIRS[6]])
 def test_losses_are_the_same_on_every_mesh(objective, name):
-  same_on_a_mesh(made(objective, name), batch(), dict(data=2, fsdp=2, tensor=2), steps=3)
+  """Of few pixels, so that the law's 1e-5 is well above the rounding of their sum."""
+  small = (4, 4, 1)
+  meshes = dict(data=2, fsdp=2, tensor=2)
+  same_on_a_mesh(made(objective, name, small), batch(8, small), meshes, steps=3)
 
 
 def test_convolutions_are_their_definition():
