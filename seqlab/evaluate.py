@@ -105,9 +105,9 @@ def run(workdir: str, split: str, step: str, batch: int, data: str, classifier: 
     sums = evaluate(eval_step, trained.params, loader, mesh, extra)
   size = corpus.size(part)
   numbers = report(trained.objective, sums, size)
-  if isinstance(corpus, Arrays) and generated.makes_arrays(trained):
+  if isinstance(corpus, Arrays) and trained.objective.writes == "arrays":
     numbers |= generated.compare(trained, corpus, part, classifier)
-  elif not isinstance(corpus, Arrays):
+  elif trained.objective.writes == "continuations":
     numbers |= generated.under_the_oracle(trained)
   if classifier and "classes" not in numbers:
     raise UserError(f"--classifier={classifier}: this run makes no images for it to judge")

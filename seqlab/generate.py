@@ -82,7 +82,7 @@ def run(
   if not 0 <= penalty < float("inf"):
     raise UserError(f"--penalty={penalty}: 0 or more is wanted")
   trained = open_run(workdir, step)
-  if not trained.config.objective.startswith("sequence_to_sequence"):
+  if trained.objective.writes != "targets":
     raise UserError(
       f"--workdir={workdir}: config.objective={trained.config.objective!r} writes from no source; "
       f"`seqlab sample` goes on from a prompt"

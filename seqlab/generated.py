@@ -10,15 +10,11 @@ from seqlab.data.arrays import Arrays
 from seqlab.data.oracle import LENGTH, Oracle
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
+from seqlab.objectives.classification import Classification
 from seqlab.scores import generated as scores
 from seqlab.trained import Trained, open_run
 
 _AT_ONCE = 500
-
-
-def makes_arrays(run: Trained) -> bool:
-  """Whether the run's objective draws examples."""
-  return hasattr(run.objective, "draw")
 
 
 def draw(run: Trained, count: int, seed: int) -> np.ndarray:
@@ -71,7 +67,7 @@ def compare(
       f"--classifier={classifier}: it reads {dict(judge.learned.shapes)}, and this run makes "
       f"{dict(run.learned.shapes)}"
     )
-  if not judge.config.objective.startswith("classification"):
+  if not isinstance(judge.objective, Classification):
     raise UserError(f"--classifier={classifier}: config.objective={judge.config.objective!r}")
   real, made = columns["image_BYXD"], draw(run, 10_000, seed)
   every = np.random.default_rng(seed).permutation(len(real))[:10_000]

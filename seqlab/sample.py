@@ -61,13 +61,13 @@ def run(
   """
   trained = open_run(workdir, step)
   config = trained.config
-  if generated.makes_arrays(trained):
+  if trained.objective.writes == "arrays":
     if prompt:
       raise UserError(f"--prompt={prompt[0]!r}: {config.objective} draws arrays from noise alone")
     return generated.sample(trained, samples or 100, seed)
   samples = samples or 1
   _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
-  if not config.objective.startswith("language_model"):
+  if trained.objective.writes != "continuations":
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
   tokenizer = trained.learned.tokenizer
   # bytes of the command line that are no UTF-8 come as halves of surrogate pairs

@@ -21,6 +21,8 @@ from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
+from seqlab.objectives.classification import Classification
+from seqlab.objectives.tagging import Tagging
 from seqlab.prepare import data_of, documents, fingerprint, prepare, split_names
 
 
@@ -126,7 +128,7 @@ def other_data(run: Trained, source: str) -> Corpus | Arrays:
     raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
   if run.learned.shapes:
     return read_whole(source, "--data", run.learned.shapes, run.learned.labels)
-  numbered = run.config.objective.startswith(("classification", "tagging"))
+  numbered = isinstance(run.objective, Classification | Tagging)
   return prepare(
     source,
     f"file(path={str(run.folder / TOKENIZER)!r})",

@@ -59,7 +59,7 @@ ROOMS = {
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "trained": "errors leaves axes data pretrained objectives config build prepare",
-  "generated": "errors data build decode scores pictures trained",
+  "generated": "errors data objectives build decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",

@@ -52,6 +52,7 @@ class Adversarial(OnePlayer):
 
   counts: ClassVar[str] = "examples"
   whole_text: ClassVar[bool] = False
+  writes: ClassVar[str] = "arrays"
   pictured: ClassVar[int] = 1000
   ranked: ClassVar[bool] = False
 

@@ -48,6 +48,7 @@ class OnePlayer:
 
   players: tuple[str, ...] = ("model",)
   rows: ClassVar[str] = ""
+  writes: ClassVar[str] = ""
   pictured: ClassVar[int] = 0
   ranked: ClassVar[bool] = True
   network: Any
@@ -90,6 +91,8 @@ class Objective(Protocol):
 
   rows: the rows that it reads, or "" for those of `config.data.rows`. counts: what the weight of
   its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
+  writes: what a model of it makes: "continuations" of a text, "targets" of a source, "arrays" by
+  the objective's `draw`, or "" for nothing.
   pictured: examples that its pictures show; 0 where it has none. ranked: a lower loss on the
   validation set is a better model.
   """
@@ -99,6 +102,7 @@ class Objective(Protocol):
   rows: ClassVar[str]
   counts: ClassVar[str]
   whole_text: ClassVar[bool]
+  writes: ClassVar[str]
   pictured: ClassVar[int]
   ranked: ClassVar[bool]
 

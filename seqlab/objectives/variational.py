@@ -27,6 +27,7 @@ class Variational(OnePlayer):
 
   counts: ClassVar[str] = "examples"
   whole_text: ClassVar[bool] = False
+  writes: ClassVar[str] = "arrays"
   pictured: ClassVar[int] = 1000
 
   def __init__(
