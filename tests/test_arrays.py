@@ -30,7 +30,8 @@ def folder(tmp_path_factory):
   write_idx(folder / "labels", label)
   write_idx(folder / "few", label[:7])
   write_idx(folder / "small", image[:, :2])
-  np.savez(folder / "a.npz", images=image, y=label.astype(int), float=image / 255.0)
+  odd = dict(far=np.full(len(label), 10**9), none=np.zeros((len(image), 0, 5), np.uint8))
+  np.savez(folder / "a.npz", images=image, y=label.astype(int), float=image / 255.0, **odd)
   np.savez(folder / "bad.npz", images=np.full((2, 3, 3), np.nan), y=np.array([0.5, 1.0]))
   (folder / "text").write_text("no idx")
   (folder / "cut.npz").write_bytes((folder / "a.npz").read_bytes()[:-40])
@@ -125,9 +126,11 @@ def test_digits_need_no_file():
     ("idx(path='{0}/imagse.gz')", "", "matches no file"),
     ("idx(path='{0}/text')", "", "text is no idx file"),
     ("idx(path='{0}/labels')", "", "holds uint8[30]; bytes of images are wanted"),
-    ("idx(path='{0}/images.gz', labels='{0}/few')", "", "shape [7] and .* 30 images"),
+    ("idx(path='{0}/images.gz', labels='{0}/few')", "", "uint8[7]; 30 whole numbers from 0"),
     ("npz(path='{0}/a.npz', images='x')", "", "has no array 'x'"),
-    ("npz(path='{0}/a.npz', labels='images')", "", "30 whole numbers from 0 are wanted"),
+    ("npz(path='{0}/a.npz', labels='images')", "", "30 whole numbers from 0 to 99999, one for"),
+    ("npz(path='{0}/a.npz', labels='far')", "", "30 whole numbers from 0 to 99999, one for"),
+    ("npz(path='{0}/a.npz', images='none')", "", r"images of \[30, 0, 5\] hold no pixel"),
     ("npz(path='{0}/bad.npz')", "", r"pixel \[0, 0, 0\] is nan"),
     ("npz(path='{0}/text')", "", "is no .npz of arrays"),
     ("npz(path='{0}/cut.npz')", "", "is no .npz of arrays"),

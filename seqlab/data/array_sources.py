@@ -30,17 +30,11 @@ def idx(config_key: str, path: str = "", labels: str = "") -> Table:
     raise UserError(
       f"{config_key}: {file} holds {image.dtype}{list(image.shape)}; bytes of images are wanted"
     )
-  columns = {"image_BYXD": image if image.ndim == 4 else image[..., None]}
+  columns = {"image_BYXD": _checked(image, f"{config_key}: {file}")}
   names: tuple[str, ...] = ()
   if labels:
     label, other = _read_idx(labels, config_key)
-    if label.shape != (len(image),):
-      raise UserError(
-        f"{config_key}: {other} has shape {list(label.shape)} and {file} {len(image)} images; one "
-        f"label for each is wanted"
-      )
-    columns["label_B"] = label.astype(np.int32)
-    names = tuple(map(str, range(int(label.max(initial=0)) + 1)))
+    columns["label_B"], names = _classes(label, len(image), f"{config_key}: {other}")
   return Table(columns, names)
 
 
@@ -68,14 +62,8 @@ def npz(config_key: str, path: str = "", images: str = "images", labels: str = "
   columns = {"image_BYXD": _checked(image, f"{config_key}: {images} of {file}")}
   names: tuple[str, ...] = ()
   if labels:
-    label = held[labels]
-    if label.shape != (len(image),) or label.dtype.kind not in "iu" or label.min(initial=0) < 0:
-      raise UserError(
-        f"{config_key}: {labels} of {file} is {label.dtype}{list(label.shape)}; {len(image)} whole "
-        f"numbers from 0 are wanted"
-      )
-    columns["label_B"] = label.astype(np.int32)
-    names = tuple(map(str, range(int(label.max(initial=0)) + 1)))
+    what = f"{config_key}: {labels} of {file}"
+    columns["label_B"], names = _classes(held[labels], len(image), what)
   return Table(columns, names)
 
 
@@ -92,6 +80,8 @@ def digits(config_key: str) -> Table:
   label = data.target.astype(np.int32)
   return Table({"image_BYXD": image, "label_B": label}, tuple(map(str, range(10))))
 
+
+_CLASSES = 100_000  # more are no numbers of classes
 
 ARRAY_SOURCES: dict[str, Callable[..., Table]] = dict(
   idx=idx, npz=npz, digits=digits, ring=ring, grid=grid
@@ -212,7 +202,20 @@ def _read_idx(path: str, key: str) -> tuple[np.ndarray, str]:
     raise UserError(f"{key}: {file} is no idx file ({error})") from None
 
 
+def _classes(label: np.ndarray, count: int, what: str) -> tuple[np.ndarray, tuple[str, ...]]:
+  """The class of each of `count` images, and the names of all classes."""
+  whole = label.shape == (count,) and label.dtype.kind in "iu" and label.min(initial=0) >= 0
+  if not whole or label.max(initial=0) >= _CLASSES:
+    raise UserError(
+      f"{what} is {label.dtype}{list(label.shape)}; {count} whole numbers from 0 to "
+      f"{_CLASSES - 1}, one for each image, are wanted"
+    )
+  return label.astype(np.int32), tuple(map(str, range(int(label.max(initial=0)) + 1)))
+
+
 def _checked(image: np.ndarray, what: str) -> np.ndarray:
+  if 0 in image.shape:
+    raise UserError(f"{what}: images of {list(image.shape)} hold no pixel")
   if image.dtype != np.uint8:
     image = image.astype(np.float32)
     if not np.isfinite(image).all():
