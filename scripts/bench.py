@@ -30,6 +30,8 @@ MEDIUM = dict(depth=6, heads=6, width=384, length=256, batch=16, vocab=65)
 CELL = dict(width=512, length=128, batch=32)
 SCAN = dict(batch=8, length=2048, width=512)
 HEAD = dict(rows=2048, width=384, vocab=50304)
+BERT = dict(depth=12, heads=12, width=768, length=128, batch=4, vocab=30522)  # its base
+PAIRS = dict(depth=3, heads=8, width=256, length=32, batch=64, vocab=8000)  # Multi30k's
 WRITE = dict(depth=6, heads=6, width=384, length=128, batch=1, vocab=50304)
 
 # case: its variants, the first being the one that ratios are against; (maker, arguments).
@@ -70,6 +72,20 @@ CASES = {
     "torch bfloat16": ("torch.cross_entropy", HEAD | dict(bfloat16=True)),
     "seqlab": ("seqlab.cross_entropy", HEAD),
     "naive": ("seqlab.cross_entropy", HEAD | dict(naive=True)),
+  },
+  "encoder": {
+    "torch": ("torch.masked", BERT),
+    "torch bfloat16": ("torch.masked", BERT | dict(bfloat16=True)),
+    "seqlab": ("seqlab.masked", BERT),
+    "seqlab bfloat16": ("seqlab.masked", BERT | dict(dtype="bfloat16")),
+  },
+  "translation": {
+    "torch": ("torch.translation", PAIRS),
+    "seqlab": ("seqlab.translation", PAIRS),
+  },
+  "beam": {
+    "transformers generate": ("torch.beam_transformers", PAIRS | dict(batch=8, beams=5)),
+    "seqlab": ("seqlab.beam", PAIRS | dict(batch=8, beams=5)),
   },
   "decode": {
     "transformers generate": ("torch.decode_transformers", WRITE),

@@ -5,40 +5,31 @@ done. jax is imported inside the makers, after the allocator is set.
 import functools
 
 
-def _network(depth, heads, width, length, vocab, dtype="float32"):
+def _network(depth, heads, width, length, vocab, dtype="float32", overrides=()):
   from seqlab import config, networks
 
   values = config.load("", [
     f"model.mixer=attention(heads={heads}, positions='none')", "model.norm=layer",
     "model.mlp=plain()", f"model.width={width}", f"model.depth={depth}", f"length={length}",
-    f"model.dtype={dtype}", "model.learned_positions=True",
+    f"model.dtype={dtype}", "model.learned_positions=True", *overrides,
   ])  # fmt: skip
   return networks.make_network(values, networks.Ends(vocab))
 
 
-def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):
-  """The train step that `seqlab train` dispatches, on nanoGPT's model and random tokens."""
+def _train(objective, batches):
+  """The train step that `seqlab train` dispatches, on batches stacked on a leading axis."""
   import jax
-  import numpy as np
 
   from seqlab import optim
-  from seqlab.objectives.language_model import LanguageModel
   from seqlab.step import init_state, make_train_step, many_steps
 
-  objective = LanguageModel(_network(depth, heads, width, length, vocab, dtype))
   schedule = optim.make_schedule("constant()", 1e-3, 1000, 1000)
   optimizers = {
     "model": optim.make_optimizer("adamw(b1=0.9, b2=0.99)", schedule, clip=1.0, decay=0.1)
   }
-  tokens = np.random.default_rng(0).integers(0, vocab, (inner, batch, length + 1), np.int32)
-  batches = dict(
-    tokens_BT=tokens[..., :-1],
-    labels_BT=tokens[..., 1:],
-    pos_BT=np.broadcast_to(np.arange(length, dtype=np.int32), (inner, batch, length)),
-    weight_BT=np.ones((inner, batch, length), np.float32),
-  )
   one = {name: rows[0] for name, rows in batches.items()}
-  state = init_state(objective, optimizers, jax.random.key(0), one, batch)
+  inner, rows = batches["tokens_BT"].shape[:2]
+  state = init_state(objective, optimizers, jax.random.key(0), one, rows)
   dispatch = jax.jit(many_steps(make_train_step(objective, optimizers, 0)), donate_argnums=0)
 
   def step(n):
@@ -47,6 +38,84 @@ def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):
       state, metrics = dispatch(state, batches)
     jax.block_until_ready(metrics)
     return -(-n // inner) * inner
+
+  return step
+
+
+def _rows(batch, length, vocab, inner=1):
+  """Random tokens without padding."""
+  import numpy as np
+
+  tokens = np.random.default_rng(0).integers(0, vocab, (inner, batch, length + 1), np.int32)
+  return dict(
+    tokens_BT=tokens[..., :-1],
+    labels_BT=tokens[..., 1:],
+    pos_BT=np.broadcast_to(np.arange(length, dtype=np.int32), (inner, batch, length)),
+    weight_BT=np.ones((inner, batch, length), np.float32),
+  )
+
+
+def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):
+  """A train step on nanoGPT's model and random tokens."""
+  from seqlab.objectives.language_model import LanguageModel
+
+  objective = LanguageModel(_network(depth, heads, width, length, vocab, dtype))
+  return _train(objective, _rows(batch, length, vocab, inner))
+
+
+def masked(depth, heads, width, length, batch, vocab, dtype="float32"):
+  """A train step of masked language modelling: 15 % of random tokens hidden and told."""
+  from seqlab.objectives.masked_language_model import MaskedLanguageModel
+
+  network = _network(depth, heads, width, length, vocab, dtype, ["model.name=encoder()"])
+  return _train(MaskedLanguageModel(network, vocab, 0, 1), _rows(batch, length, vocab))
+
+
+def _translator(depth, heads, width, length, vocab):
+  own = ["model.name=encoder_decoder()", "model.mlp=plain(ratio=2.0, activation='relu')"]
+  own += ["model.tied=False", "model.dropout=0.1"]
+  return _network(depth, heads, width, length, vocab, overrides=own)
+
+
+def _sources(batch, length, vocab):
+  import numpy as np
+
+  source_BS = np.random.default_rng(1).integers(2, vocab, (batch, length), np.int32)
+  pos_BS = np.broadcast_to(np.arange(length, dtype=np.int32), source_BS.shape)
+  return source_BS, pos_BS, np.zeros_like(source_BS)
+
+
+def translation(depth, heads, width, length, batch, vocab):
+  """A train step of Multi30k's Transformer on random pairs without padding."""
+  import numpy as np
+
+  from seqlab.objectives.sequence_to_sequence import SequenceToSequence
+
+  objective = SequenceToSequence(_translator(depth, heads, width, length, vocab))
+  rows = _rows(batch, length, vocab)
+  rows["pair_BT"] = np.zeros_like(rows["tokens_BT"])
+  names = ("source_BS", "source_pos_BS", "source_pair_BS")
+  source = zip(names, _sources(batch, length, vocab), strict=True)
+  return _train(objective, rows | {name: x[None] for name, x in source})
+
+
+def beam(depth, heads, width, length, batch, vocab, beams):
+  """Beam search by what `seqlab generate` runs; no text ends before `length` tokens."""
+  import jax
+  import numpy as np
+
+  from seqlab.beam import Beam
+
+  network = _translator(depth, heads, width, length, vocab)
+  source = _sources(batch, length, vocab)
+  zeros = np.zeros((batch, 1), np.int32)
+  params = network.init(jax.random.key(0), zeros, zeros, None, zeros, source)
+  search = Beam(network, eot=-1, ids=vocab, beams=beams, penalty=0.0)
+  free_BT = np.full((batch, length), -1, np.int32)
+
+  def step(n):
+    for _ in range(n):
+      jax.block_until_ready(search(params, free_BT, source))
 
   return step
 

@@ -84,6 +84,107 @@ def gpt(depth, heads, width, length, batch, vocab, compiled=False, bfloat16=Fals
   return _train(model, loss, bfloat16, fused=compiled)
 
 
+class Encoder(nn.Module):
+  """BERT's shape, pre-norm: what `nn.TransformerEncoder` makes of it, with a tied head."""
+
+  def __init__(self, depth, heads, width, length, vocab):
+    super().__init__()
+    self.token, self.position = nn.Embedding(vocab, width), nn.Embedding(length, width)
+    layer = nn.TransformerEncoderLayer(
+      width, heads, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True, bias=False
+    )
+    norm = nn.LayerNorm(width, bias=False)
+    self.layers = nn.TransformerEncoder(layer, depth, norm, enable_nested_tensor=False)
+
+  def forward(self, tokens):
+    x = self.token(tokens) + self.position(torch.arange(tokens.shape[1]))
+    return functional.linear(self.layers(x), self.token.weight)
+
+
+def masked(depth, heads, width, length, batch, vocab, bfloat16=False):
+  """A train step of masked language modelling: 15 % of random tokens hidden and told."""
+  torch.manual_seed(0)
+  model = Encoder(depth, heads, width, length, vocab)
+  tokens = torch.randint(vocab, (batch, length))
+
+  def loss():
+    hidden = torch.rand(tokens.shape) < 0.15
+    logits = model(tokens.masked_fill(hidden, 0))
+    return functional.cross_entropy(logits[hidden].float(), tokens[hidden])
+
+  return _train(model, loss, bfloat16)
+
+
+class Translator(nn.Module):
+  """`nn.Transformer` with one embedding for both sides and a head of its own."""
+
+  def __init__(self, depth, heads, width, length, vocab):
+    super().__init__()
+    self.token, self.position = nn.Embedding(vocab, width), nn.Embedding(length, width)
+    self.body = nn.Transformer(
+      width, heads, depth, depth, 2 * width, 0.1, batch_first=True, norm_first=True, bias=False
+    )
+    self.head = nn.Linear(width, vocab, bias=False)
+
+  def forward(self, source, target):
+    places = self.position(torch.arange(target.shape[1]))
+    x, y = (
+      functional.dropout(self.token(ids) + places, 0.1, self.training) for ids in (source, target)
+    )
+    mask = nn.Transformer.generate_square_subsequent_mask(target.shape[1])
+    return self.head(self.body(x, y, tgt_mask=mask, tgt_is_causal=True))
+
+
+def translation(depth, heads, width, length, batch, vocab):
+  """A train step of Multi30k's Transformer on random pairs without padding."""
+  torch.manual_seed(0)
+  model = Translator(depth, heads, width, length, vocab)
+  source, target = torch.randint(vocab, (2, batch, length + 1))
+
+  def loss():
+    logits = model(source[:, :-1], target[:, :-1])
+    return functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
+
+  return _train(model, loss)
+
+
+def beam_transformers(depth, heads, width, length, batch, vocab, beams):
+  """Beam search by transformers' `generate`, a Python loop over steps, of a BART of that shape."""
+  import transformers
+
+  torch.manual_seed(0)
+  config = transformers.BartConfig(
+    vocab_size=vocab,
+    d_model=width,
+    encoder_layers=depth,
+    decoder_layers=depth,
+    encoder_attention_heads=heads,
+    decoder_attention_heads=heads,
+    encoder_ffn_dim=2 * width,
+    decoder_ffn_dim=2 * width,
+    max_position_embeddings=length + 2,
+    decoder_start_token_id=0,
+    pad_token_id=0,
+    bos_token_id=0,
+    eos_token_id=None,
+    forced_eos_token_id=None,
+  )
+  model = transformers.BartForConditionalGeneration(config).eval()
+  source = torch.randint(1, vocab, (batch, length))
+
+  def step(n):
+    for _ in range(n):
+      model.generate(
+        source,
+        attention_mask=torch.ones_like(source),
+        max_new_tokens=length,
+        num_beams=beams,
+        do_sample=False,
+      )
+
+  return step
+
+
 def recurrent(cell, width, length, batch, bfloat16=False):
   """A train step of one torch.nn.LSTM or GRU layer under a mean-square loss."""
   torch.manual_seed(0)
