@@ -98,7 +98,10 @@ class Beam:
     tokens_BNT = tokens_BNT.at[:, :, time].set(token_BN)
     ends_BN = (token_BN == self.eot) & (forced_B < 0)[:, None]
 
-    ended_BN = jnp.where(ends_BN, score_BN / self._divisor(time + 1), -jnp.inf)
+    # An end that comes after all that are kept is no text of this beam: with one beam it would end
+    # where another token is likelier.
+    kept_BN = ends_BN & (jnp.arange(score_BN.shape[1]) < beams)
+    ended_BN = jnp.where(kept_BN, score_BN / self._divisor(time + 1), -jnp.inf)
     length_BN = jnp.full(ended_BN.shape, time)
     ends = (carry["ended_BK"], carry["ended_BKT"], carry["length_BK"])
     ended_BK, ended_BKT, length_BK = _best(beams, ends, (ended_BN, tokens_BNT, length_BN))

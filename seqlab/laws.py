@@ -24,7 +24,7 @@ from seqlab.nn.stack import Layer
 from seqlab.objectives import LanguageModel
 from seqlab.objectives.base import Batch, Objective
 from seqlab.optim import make_optimizer
-from seqlab.step import init_state, make_train_step
+from seqlab.step import State, init_state, make_train_step
 
 BATCH, LENGTH, WIDTH, VOCAB = 2, 12, 16, 16
 DOCUMENTS = ((5, 4, 3), (12,))  # lengths of the documents of each row
@@ -173,8 +173,12 @@ def same_on_a_mesh(
   objective: Objective, batch: Batch, sizes: dict[str, int], steps: int = 5
 ) -> None:
   """An objective's losses over some steps are the same on a mesh of 8 devices as on one."""
-  one = losses(objective, batch, axes.make_mesh({}, jax.devices()[:1]), steps)
-  many = losses(objective, batch, axes.make_mesh(sizes, jax.devices()[:8]), steps)
+  optimizer = make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)
+  optimizers = dict.fromkeys(objective.players, optimizer)
+  fresh = jax.jit(lambda: init_state(objective, optimizers, jax.random.key(0), batch, 8))()
+  step = make_train_step(objective, optimizers, seed=0)
+  meshes = (axes.make_mesh({}, jax.devices()[:1]), axes.make_mesh(sizes, jax.devices()[:8]))
+  one, many = (losses(step, fresh, batch, mesh, steps) for mesh in meshes)
   worst = max(abs(a - b) for a, b in zip(many, one, strict=True))
   if not worst <= 1e-5:
     raise LawBroken(f"losses on {sizes} are off by {worst:.1e} from one device's; 1e-05 allowed")
@@ -184,17 +188,11 @@ class NotApplicable(Exception):
   """A law that cannot be tried here, with the reason."""
 
 
-def losses(objective: Objective, batch: Batch, mesh: Any, steps: int) -> list[float]:
-  """Losses of the first steps on a mesh, of a batch of 8 rows, player after player."""
-  optimizer = make_optimizer("adamw()", lambda step: jnp.asarray(1e-2), clip=1.0)
-  optimizers = dict.fromkeys(objective.players, optimizer)
+def losses(train_step: Callable, state: State, batch: Batch, mesh: Any, steps: int) -> list[float]:
+  """Losses of the first steps from a state on a mesh, of a batch of 8 rows, player after player."""
   with axes.use_mesh(mesh):
-
-    def fresh() -> dict:
-      return init_state(objective, optimizers, jax.random.key(0), batch, 8)
-
-    state = jax.jit(fresh, out_shardings=axes.sharding(jax.eval_shape(fresh), mesh))()
-    step = jax.jit(make_train_step(objective, optimizers, seed=0))
+    state = jax.device_put(state, axes.sharding(state, mesh))
+    step = jax.jit(train_step)
     found = []
     for _ in range(steps):
       state, metrics = step(state, axes.put_batch(batch, mesh))
@@ -217,13 +215,12 @@ LAWS: dict[str, Callable[[Mixer], None]] = dict(
 @functools.lru_cache(maxsize=1)  # the laws of one mixer follow each other
 def _inputs(mixer: Mixer) -> tuple[Any, jax.Array, jax.Array]:
   pos_BT = jnp.asarray([[i for n in row for i in range(n)] for row in DOCUMENTS], jnp.int32)
-  x_BTD = jax.random.normal(jax.random.key(1), (BATCH, LENGTH, WIDTH))
+  draw = np.random.default_rng(0)  # jax's generator takes longer to compile than a law
+  x_BTD = jnp.asarray(draw.standard_normal((BATCH, LENGTH, WIDTH)), jnp.float32)
   params = jax.jit(mixer.init)(jax.random.key(0), x_BTD, pos_BT)
   # Biases and scales start at zero and one, where a missing term would not show.
-  leaves, tree = jax.tree.flatten(params)
-  keys = jax.random.split(jax.random.key(2), max(len(leaves), 1))
-  noisy = [x + 0.1 * jax.random.normal(k, x.shape) for x, k in zip(leaves, keys, strict=False)]
-  return jax.tree.unflatten(tree, noisy), x_BTD, pos_BT
+  noise = lambda x: jnp.asarray(x + 0.1 * draw.standard_normal(x.shape), x.dtype)  # noqa: E731
+  return jax.tree.map(noise, jax.device_get(params)), x_BTD, pos_BT
 
 
 def _equal(what: str, got: Any, wanted: Any, tolerance: float = TOLERANCE) -> None:

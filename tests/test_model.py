@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import drawn
 
 from seqlab.checkpoint import Checkpoints
 from seqlab.flops import count
@@ -43,18 +44,18 @@ def batch():
   )
 
 
+def inputs_of(module):
+  b = batch()
+  return [b["tokens_BT"], b["pos_BT"]] + [b["weight_BT"]] * isinstance(module, Classifier)
+
+
 @functools.cache
-def drawn(module):
-  """Parameters of a module, drawn by numpy: jax's generator takes longer to compile than to use."""
-  draw = np.random.default_rng(0)
-  shapes = shapes_of(module)
-  return jax.tree.map(lambda s: jnp.float32(0.4 * draw.standard_normal(s.shape)), shapes)
+def params_of(module):
+  return drawn(Network(module).init, *inputs_of(module))
 
 
 def shapes_of(module):
-  b = batch()
-  inputs = [b["tokens_BT"], b["pos_BT"]] + [b["weight_BT"]] * isinstance(module, Classifier)
-  return jax.eval_shape(lambda: Network(module).init(jax.random.key(0), *inputs))
+  return jax.eval_shape(Network(module).init, jax.random.key(0), *inputs_of(module))
 
 
 def loss_and_gradients(module, params, key=None):
@@ -87,13 +88,13 @@ def test_how_depth_runs_changes_no_loss_and_no_gradient(how):
   other = decoder(PATTERN, 5, Plain(ratio=2), **how)
   assert by_path(shapes_of(other)) == by_path(shapes_of(usual))
   wanted = usual_loss()
-  close(loss_and_gradients(other, drawn(usual)), wanted)
+  close(loss_and_gradients(other, params_of(usual)), wanted)
 
 
 @functools.cache
 def usual_loss():
   module = decoder(PATTERN, 5, Plain(ratio=2))
-  return loss_and_gradients(module, drawn(module))
+  return loss_and_gradients(module, params_of(module))
 
 
 def test_remat_keeps_the_drops_of_the_forward_pass():
@@ -101,7 +102,7 @@ def test_remat_keeps_the_drops_of_the_forward_pass():
   key, found = jax.random.key(3), []
   for remat in ("none", "full"):
     module = decoder(dropout=0.3, remat=remat)
-    found.append(loss_and_gradients(module, drawn(decoder()), key))
+    found.append(loss_and_gradients(module, params_of(decoder()), key))
   close(*found)
 
 
@@ -119,7 +120,7 @@ def test_a_pattern_repeats_over_depth_and_ends_in_a_tail():
 def test_a_stack_is_its_blocks_one_after_the_other():
   """Layer i of the stacked parameters is block i: what a scan or an unrolled loop could mix up."""
   module, b = decoder(PATTERN, 5), batch()
-  params = drawn(module)
+  params = params_of(module)
   whole_BTD, _ = Network(module)(params, b["tokens_BT"], b["pos_BT"])
   stack, x_BTD = params["stack"], params["embed_VD"][b["tokens_BT"]]
   for turn in range(2):
@@ -144,7 +145,9 @@ def test_remat_computes_again_what_its_name_says():
       return objective.loss("model", {"model": params}, batch(), None, {})[0]
 
     with reference_forms():
-      return count(loss, drawn(module)).products, count(jax.grad(loss), drawn(module)).products
+      return count(loss, params_of(module)).products, count(
+        jax.grad(loss), params_of(module)
+      ).products
 
   forward, usual = products("none")
   assert products("dots") == (forward, usual)
@@ -157,7 +160,7 @@ def test_remat_computes_again_what_its_name_says():
 def test_bfloat16_computes_in_it_and_keeps_float32_masters_and_losses(mixer):
   half = decoder(mixer, dtype="bfloat16", mlp=Gated())
   full = decoder(mixer, mlp=Gated())
-  params = drawn(full)
+  params = params_of(full)
   assert {x.dtype for x in jax.tree.leaves(shapes_of(half))} == {jnp.dtype(jnp.float32)}
   b = batch()
   x_BTD, _ = jax.eval_shape(Network(half), params, b["tokens_BT"], b["pos_BT"])
@@ -178,9 +181,9 @@ def features(module, params, **change):
 
 def test_learned_positions_are_added_by_position_in_the_document():
   module, plain = decoder(length=T), decoder()
-  params = drawn(module)
+  params = params_of(module)
   assert params["position_SD"].shape == (T, D)
-  assert "position_SD" not in drawn(plain)
+  assert "position_SD" not in params_of(plain)
   zero = {**params, "position_SD": jnp.zeros((T, D))}
   np.testing.assert_array_equal(features(module, zero), features(plain, params))
   assert not np.allclose(features(module, params), features(plain, params))
@@ -193,7 +196,7 @@ def test_learned_positions_are_added_by_position_in_the_document():
 @pytest.mark.parametrize("tied", [True, False])
 def test_the_head_is_the_embedding_or_its_own(tied):
   module = decoder(tied=tied)
-  params = drawn(module)
+  params = params_of(module)
   assert ("head_DV" in params) is not tied
   head_VD = Network(module)(params, method="unembedding")
   np.testing.assert_array_equal(head_VD, params["embed_VD"] if tied else params["head_DV"].T)
@@ -204,7 +207,7 @@ def test_the_head_is_the_embedding_or_its_own(tied):
 
 def test_dropout_needs_a_key():
   module, plain = decoder(dropout=0.5), decoder()
-  params = drawn(plain)
+  params = params_of(plain)
   run, b = Network(module), batch()
   inputs = params, b["tokens_BT"], b["pos_BT"], None
   np.testing.assert_array_equal(run(*inputs)[0], Network(plain)(*inputs)[0])
@@ -242,7 +245,7 @@ def test_weights_start_at_their_scales():
 
 
 def test_a_decoder_restores_into_a_classifier_all_but_the_class_head(tmp_path):
-  pretrained = drawn(decoder(PATTERN, 3))
+  pretrained = params_of(decoder(PATTERN, 3))
   classifier = Classifier(decoder(PATTERN, 3), classes=3)
   with Checkpoints(tmp_path) as checkpoints:
     checkpoints.save(1, {"params": {"model": pretrained}})
@@ -261,7 +264,7 @@ def test_a_decoder_restores_into_a_classifier_all_but_the_class_head(tmp_path):
 def test_pooling_sees_no_padding(pool, mixer):
   """A text alone, and the same with padding behind it (whatever its ids), score alike."""
   classifier = Classifier(decoder(mixer), classes=3, pool=pool)
-  params, run = drawn(classifier), Network(classifier)
+  params, run = params_of(classifier), Network(classifier)
   tokens = batch()["tokens_BT"][:1]
   weight = (np.arange(T) < 4)[None].astype(np.float32)
   pos = np.where(weight > 0, np.arange(T), 0).astype(np.int32)
@@ -278,7 +281,7 @@ def test_pooling_sees_no_padding(pool, mixer):
 def test_mean_and_last_pool_what_they_say():
   module = decoder()
   b = batch()
-  x_BTD = features(module, drawn(module))
+  x_BTD = features(module, params_of(module))
   weight = np.array([[1, 1, 1, 0, 0, 0], [1] * 6], np.float32)
   pooled = {
     "mean": np.stack([x_BTD[0, :3].mean(0), x_BTD[1].mean(0)]),
@@ -287,7 +290,7 @@ def test_mean_and_last_pool_what_they_say():
   for pool, x_BD in pooled.items():
     classifier = Classifier(module, classes=3, pool=pool)
     head = {"classes_DC": jnp.ones((D, 3)) * jnp.arange(3), "classes_bias_C": jnp.arange(3.0)}
-    logits = Network(classifier)({**drawn(module), **head}, b["tokens_BT"], b["pos_BT"], weight)
+    logits = Network(classifier)({**params_of(module), **head}, b["tokens_BT"], b["pos_BT"], weight)
     wanted = x_BD @ np.asarray(head["classes_DC"]) + np.arange(3.0)
     np.testing.assert_allclose(logits, wanted, atol=1e-4)
 
@@ -295,7 +298,7 @@ def test_mean_and_last_pool_what_they_say():
 def test_classification_counts_real_rows_alone():
   classifier = Classifier(decoder(), classes=3)
   objective = Classification(Network(classifier), label_smoothing=0.1)
-  params = {"model": drawn(classifier)}
+  params = {"model": params_of(classifier)}
   b = {**batch(), "label_B": np.array([0, 2], np.int32), "weight_B": np.ones(2, np.float32)}
   scalar, both, _ = objective.loss("model", params, b, None, {})
   logits = Network(classifier)(params["model"], b["tokens_BT"], b["pos_BT"], b["weight_BT"])

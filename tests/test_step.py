@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from drawn import drawn
 
 from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
@@ -21,12 +22,8 @@ ROWS, LENGTH, VOCAB = 8, 6, 16
 
 
 class Drawn(LanguageModel):
-  """Parameters drawn by numpy: jax's generator takes longer to compile than all the rest here."""
-
   def init(self, key, batch):
-    draw = np.random.default_rng(0)
-    shapes = jax.eval_shape(super().init, key, batch)
-    return jax.tree.map(lambda s: jnp.float32(0.5 * draw.standard_normal(s.shape)), shapes)
+    return drawn(super().init, batch, scale=0.5)
 
 
 def language_model(mixer="min_gru()", dropout=0.0, **options):
