@@ -6,7 +6,7 @@ axes, and from the letters alone follow the sharding of a leaf, whether it decay
 
     B batch      T time     S memory slots   D width     F hidden     H heads    K head width
     N SSM state  G gate     W window         V vocabulary  C classes  E experts  L stacked layers
-    Y, X rows and columns of an image or of a kernel over one         Z latent
+    Y, X rows and columns of an image or of a kernel over one   Z latent   R rank of an adapter
 """
 
 import contextlib
@@ -23,7 +23,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from seqlab.errors import UserError, nearest
 from seqlab.leaves import path_of
 
-ALPHABET = "BTSDFHKNGWVCELYXZ"
+ALPHABET = "BTSDFHKNGWVCELYXZR"
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
 
 # Where each letter goes. `D` is sharded for storage only: in an activation `B` has spent fsdp
@@ -68,10 +68,11 @@ def selects(selector: str, name: str, key: str = "selector") -> bool:
 def fan_in_axes(name: str) -> tuple[int, ...]:
   """The axes of a weight that a product sums over.
 
-  A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed); any other
-  reads its first letter (`q_DHK`: D), and a kernel over an image or a text that after its places
-  (`conv_YXDF`: Y, X and D; `window_WDF`: W and D). Stacking letters (L, E) are never summed. A
-  vector has none, nor has a bias whatever its axes (`bias_GF`, `q_bias_HK`).
+  A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed), one that
+  ends in `R` to the rank of an adapter; any other reads its first letter (`q_DHK`: D), and a kernel
+  over an image or a text that after its places (`conv_YXDF`: Y, X and D; `window_WDF`: W and D).
+  Stacking letters (L, E) are never summed. A vector has none, nor has a bias whatever its axes
+  (`bias_GF`, `q_bias_HK`).
   """
   axes = letters(name)
   if "bias" in name.rpartition("/")[2].split("_"):
@@ -82,7 +83,7 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   for kernel in ("YX", "W"):
     if axes[first:].startswith(kernel) and len(axes) - first > len(kernel) + 1:
       return tuple(range(first, first + len(kernel) + 1))
-  return tuple(range(first, len(axes) - 1)) if axes[-1] == "D" else (first,)
+  return tuple(range(first, len(axes) - 1)) if axes[-1] in "DR" else (first,)
 
 
 def make_mesh(sizes: Mapping[str, int], devices: list | None = None) -> Mesh:
@@ -167,6 +168,15 @@ def sharding(tree: Any, mesh: Mesh) -> Any:
     return NamedSharding(mesh, spec)
 
   return jax.tree_util.tree_map_with_path(leaf_sharding, tree)
+
+
+def laid(shapes: Any, mesh: Mesh) -> Any:
+  """Shapes with the shardings of their names, as what restores or makes arrays takes them."""
+  return jax.tree.map(
+    lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
+    shapes,
+    sharding(shapes, mesh),
+  )
 
 
 def constrain(x: jax.Array, axes: str) -> jax.Array:

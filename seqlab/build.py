@@ -12,16 +12,17 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, spec
+from seqlab.adapt import adaptations
+from seqlab.adapt.layerwise import Layers
 from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
 from seqlab.data.rows import ROWS, Data
 from seqlab.errors import UserError
 from seqlab.heads import head_of
-from seqlab.leaves import by_path
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import Call, make, parse_one
+from seqlab.spec import Call, make, parse, parse_one
 from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
@@ -78,6 +79,7 @@ def check(config: ConfigDict) -> None:
     )
   if network in networks.READS:
     limits.check_unread(config, network, networks.READS[network], arrays)
+  limits.check_adaptations(config, adaptations(config.init.adapt), network not in networks.READS)
   networks.make_network(config, networks.Ends())
 
 
@@ -194,6 +196,8 @@ def make_optimizers(
   """An optimizer for each player."""
   schedule = optim.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
   players = dict.fromkeys(objective.players)
+  adapt = adaptations(config.init.adapt)
+  layers = Layers(config.model.depth, len(parse(config.model.mixer)))
   return {
     player: optim.make_optimizer(
       config.optimizer,
@@ -204,22 +208,12 @@ def make_optimizers(
       rates=config.rates,
       freeze=config.init.freeze,
       player=player if len(players) > 1 else "",
+      layers=layers,
+      layer_decay=adapt.layer_decay,
+      gradual=adapt.gradual,
     )
     for player in players
   }
-
-
-def check_selectors(config: ConfigDict, params: Any) -> None:
-  """Refuses a selector that picks no parameter, and a freeze that leaves none to move."""
-  names = list(by_path(params))
-  selectors = {"decay_of": config.decay_of, "init.freeze": config.init.freeze}
-  for i, (selector, _) in enumerate(config.rates):
-    selectors[f"rates[{i}]"] = selector
-  for key, selector in selectors.items():
-    if selector and not any(axes.selects(selector, name) for name in names):
-      raise UserError(f"config.{key}={selector!r} picks no parameter; there is {names[0]}, ...")
-  if config.init.freeze and all(axes.selects(config.init.freeze, name) for name in names):
-    raise UserError(f"config.init.freeze={config.init.freeze!r} picks all parameters: none moves")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -242,9 +236,6 @@ def initial_state(
   key = jax.random.key(config.seed)
   shapes = jax.eval_shape(fresh, key)
   players = shapes["params"]
-  check_selectors(config, players if len(players) > 1 else next(iter(players.values())))
+  limits.check_selectors(config, players if len(players) > 1 else next(iter(players.values())))
   shardings = axes.sharding(shapes, mesh)
-  described = jax.tree.map(
-    lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where), shapes, shardings
-  )
-  return Initial(described, lambda: jax.jit(fresh, out_shardings=shardings)(key))
+  return Initial(axes.laid(shapes, mesh), lambda: jax.jit(fresh, out_shardings=shardings)(key))

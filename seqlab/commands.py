@@ -107,6 +107,16 @@ COMMANDS = dict(
       STEP,
     ),
   ),
+  merge=Command(
+    "seqlab.merge",
+    "Make a plain run of one with adapters: its base and what was learned beside it in one.",
+    "seqlab merge --workdir=runs/adapters --out=runs/merged",
+    (
+      WORKDIR,
+      ("--out", dict(metavar="DIR", required=True, help="new folder for the plain run")),
+      STEP,
+    ),
+  ),
   reproduce=Command(
     "seqlab.reproduce",
     "Run published results anew and say PASS or FAIL; writes docs/results.md.",

@@ -79,6 +79,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "init.path": ("", "workdir of a run whose parameters this one starts from"),
   "init.keep": (".*", "selector of the parameters that are taken"),
   "init.freeze": ("", "selector of the parameters that do not move"),
+  "init.adapt": ("", "how they are adapted: lora, layer_decay, gradual; | joins them"),
   "plugins": ((), "Python files that register mixers of their own"),
 }  # fmt: skip
 

@@ -74,15 +74,20 @@ def write_card(
 
 
 def describe(
-  config: ConfigDict, data: Corpus | Arrays, mesh: Mesh, parameters: int, steps_per_epoch: int
+  config: ConfigDict,
+  data: Corpus | Arrays,
+  mesh: Mesh,
+  numbers: Mapping[str, Any],
+  steps_per_epoch: int,
 ) -> str:
-  """What is about to run, in two lines."""
+  """What is about to run, in two lines; `numbers` are of the model."""
   where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
   model = config.model
   network = f"{model.mixer}, width {model.width}, depth {model.depth}"
   if not model.name.startswith(("decoder", "encoder")):  # no stack of mixers
     network = model.name
+  learned = f", {numbers['learned']:,} of them learned," if "learned" in numbers else ""
   return (
-    f"model: {network}, {parameters:,} parameters on {where}\n"
+    f"model: {network}, {numbers['parameters']:,} parameters{learned} on {where}\n"
     f"data: {data}, {steps_per_epoch:,} steps an epoch"
   )

@@ -9,8 +9,10 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from seqlab import axes
+from seqlab.adapt import Adaptations
 from seqlab.config import DEFAULTS
 from seqlab.errors import UserError, nearest
+from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
 
 CHOICES = {
@@ -66,6 +68,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     ),
     BELOW_1: ("label_smoothing",), OPEN: ("rate",),
   },
+  "init.adapt": {POSITIVE: ("rank", "alpha", "factor", "every")},
 }  # fmt: skip
 
 
@@ -113,6 +116,34 @@ def check_unread(
       raise UserError(
         f"config.{key}={_at(config, key)!r}: {network}() has no use for it; leave it out"
       )
+
+
+def check_selectors(config: Mapping[str, Any], params: Any) -> None:
+  """Refuses a selector that picks no parameter, and a freeze that leaves none to move."""
+  names, freeze = list(by_path(params)), _at(config, "init.freeze")
+  selectors = {"decay_of": config["decay_of"], "init.freeze": freeze}
+  for i, (selector, _) in enumerate(config["rates"]):
+    selectors[f"rates[{i}]"] = selector
+  for key, selector in selectors.items():
+    if selector and not any(axes.selects(selector, name) for name in names):
+      raise UserError(f"config.{key}={selector!r} picks no parameter; there is {names[0]}, ...")
+  if freeze and all(axes.selects(freeze, name) for name in names):
+    raise UserError(f"config.init.freeze={freeze!r} picks all parameters: none moves")
+
+
+def check_adaptations(config: Mapping[str, Any], adapt: Adaptations, stack: bool) -> None:
+  """Refuses adaptations out of range, adapters without a base, and layers where there is no `stack`
+  of them.
+  """
+  key = f"config.init.adapt={_at(config, 'init.adapt')!r}"
+  for name, member in vars(adapt).items():
+    check_arguments("init.adapt", name, vars(member) if member else {})
+  if adapt.lora and not _at(config, "init.path"):
+    raise UserError(f"{key}: lora() adapts a trained run; name it in config.init.path")
+  if (adapt.layer_decay or adapt.gradual) and not stack:
+    raise UserError(
+      f"{key}: config.model.name={_at(config, 'model.name')!r} is no stack of layers to go through"
+    )
 
 
 def check_arguments(key: str, name: str, arguments: Mapping[str, Any]) -> None:

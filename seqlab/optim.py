@@ -15,6 +15,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from seqlab import axes
+from seqlab.adapt import layerwise
 from seqlab.leaves import path_of
 from seqlab.spec import make, parse_one
 
@@ -132,6 +133,9 @@ def muon_by_letters(
       found, summed = axes.letters(name), axes.fan_in_axes(name)
       if not summed or set(found) & set("VCS"):
         return None
+      mapped = len(found) - leaf.ndim  # the leading axes are taken where layers are apart
+      summed = tuple(i - mapped for i in summed)
+      found = found[mapped:]
       free = tuple(i for i in range(leaf.ndim) if i not in summed and found[i] not in "LEG")
       return MuonDimensionNumbers(summed, free)
 
@@ -158,7 +162,7 @@ class Optimizer:
   a player that plays twice leaves the schedule where it is.
   """
 
-  direction: optax.GradientTransformation
+  direction: optax.GradientTransformationExtraArgs
   schedule: Schedule
 
   def init(self, params: Any) -> Any:
@@ -166,7 +170,7 @@ class Optimizer:
 
   def update(self, grads: Any, state: Any, params: Any, step: jax.Array) -> tuple[Any, Any]:
     """(what is added to the parameters at this step, the new state)."""
-    updates, state = self.direction.update(grads, state, params)
+    updates, state = self.direction.update(grads, state, params, step=step)
     rate = self.schedule(step)
     return jax.tree.map(lambda u: -rate * u, updates), state
 
@@ -181,8 +185,11 @@ def make_optimizer(
   rates: tuple[tuple[str, float], ...] = (),
   freeze: str = "",
   player: str = "",
+  layers: layerwise.Layers | None = None,
+  layer_decay: layerwise.LayerDecay | None = None,
+  gradual: layerwise.Gradual | None = None,
 ) -> Optimizer:
-  """Clip by global norm, direction, decoupled decay, rates by group, learning rate.
+  """Clip by global norm, direction, decoupled decay, rates by group and by layer, learning rate.
 
   clip: the global norm of the gradients of what moves; a frozen leaf has no say in it. 0 for none.
   decay: weight decay of what the selector `decay_of` picks; where that is "", of matrices (leaves
@@ -190,6 +197,7 @@ def make_optimizer(
   rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
   freeze: selector of leaves that do not move and hold no optimizer state.
   player: whose parameters they are, where there are several: selectors see "player/path".
+  layers: the stack that `layer_decay` (rates by layer) and `gradual` (thawing) go through.
   """
   prefix = f"{player}/" if player else ""
   direction = make(parse_one(text, "config.optimizer"), OPTIMIZERS, "config.optimizer")
@@ -204,6 +212,8 @@ def make_optimizer(
       lambda path, u: u * _rate(prefix + path_of(path), rates), updates
     )
 
+  if layers and gradual:
+    direction = layerwise.begun_apart(direction, layers, gradual)
   parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
   if decay:
     parts.append(
@@ -211,7 +221,11 @@ def make_optimizer(
     )
   if rates:
     parts.append(optax.stateless(scale_groups))
-  transform = optax.chain(*parts)
+  if layers and layer_decay:
+    parts.append(layerwise.decayed(layers, layer_decay))
+  transform = optax.with_extra_args_support(optax.chain(*parts))
+  if layers and gradual:
+    transform = layerwise.thawing(transform, layers, gradual)
   if freeze:
     groups = {"moves": transform, "frozen": optax.set_to_zero()}
     transform = optax.partition(

@@ -31,12 +31,16 @@ def has_best(path: str | os.PathLike) -> bool:
 
 
 def restore_params(
-  path: str | os.PathLike, example: Any, which: Which = "latest", source: str = "params"
+  path: str | os.PathLike,
+  example: Any,
+  which: Which = "latest",
+  source: str = "params",
+  whole: bool = True,
 ) -> tuple[Any, int, dict[str, Any]]:
   """Returns (params, step, metadata); `example` gives names, shapes, dtypes and shardings.
 
   `path` is a run's folder, its folder of checkpoints, or one step. Floats are cast to `example`'s
-  dtypes.
+  dtypes. Where not the `whole` is wanted, the checkpoint may hold more than `example`.
 
   Raises:
     UserError: there is no such checkpoint, it is damaged, or it holds other names or shapes.
@@ -44,6 +48,8 @@ def restore_params(
   folder, body = _open(path, which)
   saved = _saved(folder, body, source)
   wanted = leaves.by_path(example)
+  if not whole:
+    saved = {p: look for p, look in saved.items() if p in wanted}
   if report := leaves.compare(saved, _wanted_looks(saved, wanted)):
     raise UserError(f"{folder}: the checkpoint does not fit this config: {report}")
   return (
@@ -51,6 +57,20 @@ def restore_params(
     int(folder.name),
     body["metadata"],
   )
+
+
+def fitting(
+  path: str | os.PathLike,
+  params: Any,
+  keep: str = ".*",
+  allow_missing: bool = True,
+  which: Which = "latest",
+  source: str = "params",
+) -> leaves.Report:
+  """Returns what `partial_restore` would report, without reading any array; only the shapes and
+  dtypes of `params` are looked at.
+  """
+  return _fitting(path, *_open(path, which), params, keep, allow_missing, source)
 
 
 def partial_restore(
@@ -68,6 +88,25 @@ def partial_restore(
   a `keep` that takes nothing. The report compares the whole trees; `taken` are the leaves copied.
   """
   folder, body = _open(path, which)
+  report = _fitting(path, folder, body, params, keep, allow_missing, source)
+  wanted = leaves.by_path(params)
+  got = _take(folder, body, source, {p: wanted[p] for p in report.taken})
+
+  def leaf(keys: tuple, x: Any) -> Any:
+    return got.get(leaves.path_of(keys), x)
+
+  return jax.tree_util.tree_map_with_path(leaf, params), report
+
+
+def _fitting(
+  path: str | os.PathLike,
+  folder: pathlib.Path,
+  body: Mapping[str, Any],
+  params: Any,
+  keep: str,
+  allow_missing: bool,
+  source: str,
+) -> leaves.Report:
   saved = _saved(folder, body, source)
   wanted = leaves.by_path(params)
   report = leaves.compare(saved, _wanted_looks(saved, wanted))
@@ -86,13 +125,7 @@ def partial_restore(
       f"init.keep={keep!r} takes nothing from {folder}; it holds {_few(saved)}, "
       f"the model has {_few(wanted)}"
     )
-  got = _take(folder, body, source, {p: wanted[p] for p in taken})
-
-  def leaf(keys: tuple, x: Any) -> Any:
-    return got.get(leaves.path_of(keys), x)
-
-  filled = jax.tree_util.tree_map_with_path(leaf, params)
-  return filled, leaves.Report(taken, report.missing, report.unexpected, report.mismatched)
+  return leaves.Report(taken, report.missing, report.unexpected, report.mismatched)
 
 
 def _open(path: str | os.PathLike, which: Which) -> tuple[pathlib.Path, dict[str, Any]]:

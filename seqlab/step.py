@@ -1,7 +1,8 @@
 """One training step and one evaluation step: the only functions that are jitted for training.
 
 The state is `{step, params, opt, extra}`, plain dicts. Keys are folded from seed and step, so there
-is no generator to save, and a batch is all a step needs besides the state.
+is no generator to save, and a batch is all a step needs besides the state. What `params` holds of
+no player (the base of adapters) every loss may read and no step moves.
 """
 
 from collections.abc import Callable, Mapping
@@ -90,7 +91,9 @@ def make_train_step(
         before = metrics.get(name, (0.0, 0.0))
         metrics[name] = (before[0] + total, before[1] + weight)
     if ema:
-      average = optax.incremental_update(state["params"], state["extra"]["ema"], 1 - ema)
+      before = state["extra"]["ema"]
+      now = {player: state["params"][player] for player in before}
+      average = optax.incremental_update(now, before, 1 - ema)
       state = {**state, "extra": {**state["extra"], "ema": average}}
     return {**state, "step": state["step"] + 1}, metrics
 

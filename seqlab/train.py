@@ -18,6 +18,8 @@ from ml_collections import ConfigDict
 
 from seqlab import axes, build, flops, pretrained, runtime
 from seqlab import config as configs
+from seqlab.adapt import adaptations
+from seqlab.bases import best_or_latest, start_of, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
 from seqlab.data.learned import learned_from
@@ -33,7 +35,6 @@ from seqlab.prepare import data_of
 from seqlab.progress import Progress
 from seqlab.signals import signals
 from seqlab.step import State, make_train_step, many_steps
-from seqlab.trained import best_or_latest, read_config, source_of
 from seqlab.validation import picturing, validation
 
 STOPPED, DIVERGED = 75, 77  # exit codes
@@ -47,7 +48,8 @@ def run(config: ConfigDict, workdir: str) -> int:
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
   data = data_of(config)
-  objective = build.make_objective(config, learned_from(data))
+  learned = learned_from(data)
+  objective = build.make_objective(config, learned)
   loader = build.make_loader(config, data)
   optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)
   with contextlib.ExitStack() as stack:
@@ -56,11 +58,16 @@ def run(config: ConfigDict, workdir: str) -> int:
     checkpoints = stack.enter_context(
       Checkpoints(folder / "checkpoints", config.checkpoint.keep, config.checkpoint.best)
     )
+    example = build.example(config, learned, 1)
+    anew = checkpoints.latest is None
+    objective, base = with_base(objective, config, example, folder, mesh, anew)
     initial = build.initial_state(config, objective, optimizers, loader, mesh)
     state, start = restore(checkpoints, initial, loader) or (
       begin(config, objective, initial),
       0,
     )
+    learns = sum(x.size for x in jax.tree.leaves(state["params"]))
+    state["params"] |= base
 
     if start == config.steps:
       print(f"done already: {workdir} has its {start} steps", flush=True)
@@ -68,9 +75,10 @@ def run(config: ConfigDict, workdir: str) -> int:
     model = dict(
       parameters=sum(x.size for x in jax.tree.leaves(state["params"])),
       flops_per_step=flops_per_step(objective, state, loader),
+      **({"learned": learns} if base else {}),
     )
     write_card(folder, config, data, mesh, model)
-    print(describe(config, data, mesh, model["parameters"], loader.steps_per_epoch), flush=True)
+    print(describe(config, data, mesh, model, loader.steps_per_epoch), flush=True)
     train_step = make_train_step(
       objective,
       optimizers,
@@ -112,7 +120,7 @@ def run(config: ConfigDict, workdir: str) -> int:
           writer.write_images(step, write_pictures(folder, step, pictures))
         if due(config.checkpoint.every) or valid or stop:
           log.flush()
-          checkpoints.save(step, state, valid if objective.ranked else None, metadata)
+          checkpoints.save(step, own(state, base), valid if objective.ranked else None, metadata)
         if stop:
           break
       log.flush()
@@ -157,13 +165,9 @@ def begin(config: ConfigDict, objective: Objective, initial: build.Initial) -> S
   """A fresh state, with parameters of another run where `config.init.path` names one."""
   state = initial.make()
   init = config.init
-  if not init.path:
-    return state
-  if objective.players != ("model",):
-    raise UserError(
-      f"config.init.path={init.path!r}: {config.objective} has no one model to start; leave it out"
-    )
-  source = f"{source_of(read_config(init.path))}/model"
+  if not init.path or adaptations(init.adapt).lora:
+    return state  # what init.path gives stays as it is, beside this state
+  source = start_of(init.path, objective)
   params, result = pretrained.partial_restore(
     init.path, state["params"]["model"], init.keep, which=best_or_latest(init.path), source=source
   )
@@ -172,6 +176,12 @@ def begin(config: ConfigDict, objective: Objective, initial: build.Initial) -> S
   if "ema" in state["extra"]:
     state["extra"]["ema"] = jax.tree.map(lambda x: x.copy(), state["params"])
   return state
+
+
+def own(state: State, base: dict[str, Any]) -> State:
+  """What a checkpoint keeps of a state: all but the base."""
+  params = {name: tree for name, tree in state["params"].items() if name not in base}
+  return {**state, "params": params}
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:

@@ -11,7 +11,9 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, build, pretrained
-from seqlab import config as configs
+from seqlab.adapt import adaptations
+from seqlab.adapt.lora import BASE
+from seqlab.bases import best_or_latest, read_config, source_of, with_base
 from seqlab.data.array_sources import gives_arrays, read_whole
 from seqlab.data.arrays import Arrays
 from seqlab.data.cleaning.pipeline import Pipeline, build_pipeline
@@ -28,7 +30,9 @@ from seqlab.prepare import data_of, documents, fingerprint, prepare, split_names
 
 @dataclasses.dataclass(frozen=True)
 class Trained:
-  """`params` is {player: tree} on `mesh`, the average of parameters where the run kept one."""
+  """`params` is {player: tree} on `mesh`: the average of parameters where the run kept one, and
+  adapters merged into their base.
+  """
 
   folder: pathlib.Path
   config: ConfigDict
@@ -37,31 +41,6 @@ class Trained:
   params: dict[str, Any]
   step: int
   mesh: Mesh
-
-
-def read_config(workdir: str) -> ConfigDict:
-  """The resolved config of a run.
-
-  Raises:
-    UserError: the folder holds no run.
-  """
-  path = pathlib.Path(workdir) / "config.json"
-  if not path.is_file():
-    raise UserError(
-      f"--workdir={workdir}: no run here (there is no config.json); give a folder that "
-      f"`seqlab train` made"
-    )
-  return configs.read(path)
-
-
-def source_of(config: ConfigDict) -> str:
-  """Where a run's state keeps the parameters to use: their average where it has one."""
-  return "extra/ema" if config.ema else "params"
-
-
-def best_or_latest(workdir: str) -> str:
-  """ "best" where a validation loss was recorded with a checkpoint, else "latest"."""
-  return "best" if pretrained.has_best(workdir) else "latest"
 
 
 def open_run(workdir: str, which: str = "best") -> Trained:
@@ -78,14 +57,14 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   objective = build.make_objective(config, learned)
   with axes.use_mesh(mesh, build.table(config)):
     batch = build.example(config, learned, mesh.size)
-    shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), batch)
-    shapes = jax.tree.map(
-      lambda s, where: jax.ShapeDtypeStruct(s.shape, s.dtype, sharding=where),
-      shapes,
-      axes.sharding(shapes, mesh),
-    )
+    learning, base = with_base(objective, config, batch, folder, mesh)
+    shapes = jax.eval_shape(lambda batch: learning.init(jax.random.key(0), batch), batch)
     which = best_or_latest(workdir) if which == "best" else which
-    params, step, _ = pretrained.restore_params(workdir, shapes, which, source_of(config))
+    params, step, _ = pretrained.restore_params(
+      workdir, axes.laid(shapes, mesh), which, source_of(config)
+    )
+    if lora := adaptations(config.init.adapt).lora:
+      params = {"model": jax.jit(lora.merge)(base[BASE], params["model"])}
   return Trained(folder, config, learned, objective, params, step, mesh)
 
 

@@ -51,4 +51,4 @@ def picturing(
 
 def used(state: State) -> dict[str, Any]:
   """The parameters that are evaluated: their average, where it is kept."""
-  return state["extra"].get("ema", state["params"])
+  return {**state["params"], **state["extra"].get("ema", {})}

@@ -35,14 +35,16 @@ ROOMS = {
   "nn": "errors axes ops",
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
-  "optim": "errors spec leaves axes",
+  "adapt": "errors spec leaves axes objectives",
+  "optim": "errors spec leaves axes adapt",
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
   "config": "errors",
-  "limits": "errors axes config nn",
+  "limits": "errors leaves axes adapt config nn",
   "networks": "errors spec nn models",
   "heads": "errors data",
-  "build": "errors spec leaves axes data objectives optim step limits networks heads",
+  "build": "errors spec axes data objectives adapt optim step limits networks heads",
+  "bases": "errors leaves axes pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",
@@ -58,7 +60,7 @@ ROOMS = {
   "inspection": "data",
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
-  "trained": "errors leaves axes data pretrained objectives config build prepare",
+  "trained": "errors axes data pretrained objectives adapt config build bases prepare",
   "generated": "errors data objectives build decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
@@ -66,11 +68,12 @@ ROOMS = {
   "generate": "errors beam scores results table trained",
   "predictors": "errors spec axes data objectives build scores trained evaluate",
   "predict": "errors data results pictures table trained predictors",
+  "merge": "errors data checkpoint adapt config card bases trained",
   "sample": "errors axes data config decode generated trained",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
-  "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "
-  "config build log progress signals pictures prepare folder trained validation",
+  "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives adapt step "
+  "config build bases log progress signals pictures prepare folder validation",
   "claims": "errors",
   "reproduce": "errors runtime table claims",
   "commands": "",
@@ -80,8 +83,8 @@ ROOMS = {
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models",
-  "ml_collections": "config networks build folder trained costs validation train",
-  "optax": "optim step build",
+  "ml_collections": "config networks build bases folder trained merge costs validation train",
+  "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",
   "tokenizers": "data",

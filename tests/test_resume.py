@@ -69,10 +69,10 @@ def newest(folder: pathlib.Path) -> int:
   return max(checkpoint.steps(folder), default=0)
 
 
-def bits(workdir) -> dict[str, np.ndarray]:
-  """Every leaf of the newest checkpoint: parameters, optimizer, average."""
+def bits(workdir, step=None) -> dict[str, np.ndarray]:
+  """Every leaf of a checkpoint, the newest: parameters, optimizer, average."""
   folder = workdir / "checkpoints"
-  path = folder / str(newest(folder))
+  path = folder / str(step or newest(folder))
   body, where = stored.read_body(path), jax.sharding.SingleDeviceSharding(jax.devices()[0])
   wanted = {
     name: jax.ShapeDtypeStruct(leaves.shape_of(look), look.split("[")[0], sharding=where)
