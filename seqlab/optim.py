@@ -6,6 +6,7 @@ axis) or a regular expression searched in the path ("layers_L/.*norm").
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,7 +17,7 @@ from optax.contrib import MuonDimensionNumbers, muon
 
 from seqlab import axes
 from seqlab.adapt import layerwise
-from seqlab.leaves import path_of
+from seqlab.leaves import by_path, path_of
 from seqlab.spec import make, parse_one
 
 Schedule = Callable[[jax.Array], jax.Array]
@@ -164,9 +165,14 @@ class Optimizer:
 
   direction: optax.GradientTransformationExtraArgs
   schedule: Schedule
+  frozen: Callable[[str], bool] = lambda name: False
 
   def init(self, params: Any) -> Any:
     return self.direction.init(params)
+
+  def moving(self, grads: Any) -> dict[str, Any]:
+    """By path the gradients that it reads. XLA computes no other, unless something else asks."""
+    return {path: g for path, g in by_path(grads).items() if not self.frozen(path)}
 
   def update(self, grads: Any, state: Any, params: Any, step: jax.Array) -> tuple[Any, Any]:
     """(what is added to the parameters at this step, the new state)."""
@@ -226,17 +232,15 @@ def make_optimizer(
   transform = optax.with_extra_args_support(optax.chain(*parts))
   if layers and gradual:
     transform = layerwise.thawing(transform, layers, gradual)
+
+  def frozen(name: str) -> bool:
+    return bool(freeze) and axes.selects(freeze, prefix + name, "config.init.freeze")
+
   if freeze:
     groups = {"moves": transform, "frozen": optax.set_to_zero()}
-    transform = optax.partition(
-      groups,
-      lambda params: _map_names(
-        lambda name: "frozen" if axes.selects(freeze, name, "config.init.freeze") else "moves",
-        params,
-        prefix,
-      ),
-    )
-  return Optimizer(transform, schedule)
+    labels = functools.partial(_map_names, lambda name: "frozen" if frozen(name) else "moves")
+    transform = optax.partition(groups, labels)
+  return Optimizer(transform, schedule, frozen)
 
 
 def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
@@ -245,5 +249,5 @@ def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:
   )
 
 
-def _map_names(fn: Callable[[str], Any], tree: Any, prefix: str) -> Any:
+def _map_names(fn: Callable[[str], Any], tree: Any, prefix: str = "") -> Any:
   return jax.tree_util.tree_map_with_path(lambda path, _: fn(prefix + path_of(path)), tree)

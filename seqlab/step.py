@@ -66,7 +66,8 @@ def make_train_step(
     optimizer, step, one = optimizers[player], state["step"], jnp.ones(())
     updates, new_opt = optimizer.update(grads, opt[player], params[player], step)
     new_params = optax.apply_updates(params[player], updates)
-    norms = {"grad_norm": optax.tree.norm(grads), "update_norm": optax.tree.norm(updates)}
+    moving = optimizer.moving(grads)
+    norms = {"grad_norm": optax.tree.norm(moving), "update_norm": optax.tree.norm(updates)}
     metrics = {**metrics, **{name: (norm, one) for name, norm in norms.items()}}
     if skip_nonfinite:
       fine = jnp.isfinite(sum(norms.values()) + metrics["loss"][0])

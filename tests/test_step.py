@@ -299,6 +299,7 @@ def test_frozen_leaves_do_not_move_and_hold_no_optimizer_state(optimizer):
   assert moved(after["params"]["model"], state["params"]["model"]) == paths - frozen
   held = {p for p in paths if any(o.endswith(f"/{p}") for o in by_path(state["opt"]))}
   assert held == paths - frozen
+  assert optimizers["model"].moving(state["params"]["model"]).keys() == paths - frozen
 
 
 @pytest.mark.parametrize("spec", ["lstm() | attention(heads=2)", "min_gru()"])
