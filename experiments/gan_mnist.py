@@ -8,10 +8,11 @@ Command:  seqlab train --config=experiments/gan_mnist.py --workdir=runs/gan_mnis
           seqlab sample --workdir=runs/gan_mnist --samples=100
           seqlab train --config=experiments/papers/cnn_mnist.py --workdir=runs/cnn
           seqlab evaluate --workdir=runs/gan_mnist --classifier=runs/cnn
-Time:     10 minutes on 2 CPU cores.
-Expected: digits in runs/gan_mnist/pictures/samples, many of them legible. A classifier of
-          99.2 % finds all ten classes among 10,000 samples, with a mean confidence of 0.86 (a
-          VAE's: ten and 0.85).
+Time:     20 minutes on 2 CPU cores.
+Expected: digits in runs/gan_mnist/pictures/samples, most of them legible, drawn by the average of
+          the generator's parameters. A classifier of 99.2 % finds all ten classes among 10,000
+          samples, with a mean confidence of 0.92, at a Fréchet distance of 17 in its own features
+          (after 4,000 steps and without the average: 0.86 and 47; a VAE's: 0.85 and 44).
 """
 
 from ml_collections import ConfigDict
@@ -29,9 +30,9 @@ def get_config(kind=""):
     f"idx(path='{DATA}/{part}-images-idx3-ubyte.gz', labels='{DATA}/{part}-labels-idx1-ubyte.gz')"
     for part in ("train", "t10k")
   )
-  config.steps, config.batch, config.inner_steps = 4000, 64, 10
+  config.steps, config.batch, config.inner_steps = 15000, 64, 10
   config.lr, config.schedule, config.optimizer = 2e-4, "constant()", "adamw(b1=0.5, b2=0.999)"
-  config.decay = config.clip = 0.0
-  config.evaluate = ConfigDict(dict(every=500, batches=10))
-  config.checkpoint = ConfigDict(dict(every=1000))
+  config.decay, config.clip, config.ema = 0.0, 0.0, 0.999
+  config.evaluate = ConfigDict(dict(every=2500, batches=10))
+  config.checkpoint = ConfigDict(dict(every=5000))
   return config
