@@ -61,7 +61,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     SHARE: ("decay_rate",),
   },
   "objective": {
-    POSITIVE: ("critic", "packing"), NONNEGATIVE: (
+    POSITIVE: ("critic", "packing", "span", "sentinels"), NONNEGATIVE: (
       "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
     BELOW_1: ("label_smoothing",), OPEN: ("rate",),

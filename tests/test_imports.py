@@ -42,7 +42,8 @@ ROOMS = {
   "limits": "errors axes config nn",
   "networks": "errors spec nn models",
   "heads": "errors data",
-  "build": "errors spec leaves axes data objectives optim step limits networks heads",
+  "batches": "spec axes data objectives",
+  "build": "errors spec leaves axes data objectives optim step limits networks heads batches",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",
@@ -80,7 +81,7 @@ ROOMS = {
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models",
-  "ml_collections": "config networks build folder trained costs validation train",
+  "ml_collections": "config networks batches build folder trained costs validation train",
   "optax": "optim step build",
   "orbax": "stored",
   "datasets": "data",

@@ -150,13 +150,15 @@ def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
 
 def _common(config: ConfigDict, ends: Ends) -> dict[str, Any]:
   model = config.model
-  if model.vocab and model.vocab < ends.vocab:
+  ids = ends.vocab + ends.added
+  if model.vocab and model.vocab < ids:
+    added = f" and the objective adds {ends.added}" if ends.added else ""
     raise UserError(
-      f"config.model.vocab={model.vocab}: the tokenizer has {ends.vocab} ids; set it to "
-      f"{ends.vocab} or more, or 0"
+      f"config.model.vocab={model.vocab}: the tokenizer has {ends.vocab} ids{added}; set it to "
+      f"{ids} or more, or 0"
     )
   return dict(
-    vocab=model.vocab or ends.vocab,
+    vocab=model.vocab or ids,
     width=model.width,
     depth=model.depth,
     norm=model.norm,
