@@ -39,7 +39,10 @@ def rows_of(config: ConfigDict) -> str:
   taken = inspect.signature(ROWS[name]).parameters
   given = {name: value for name, value in arguments_of(config).items() if name in taken}
   given.pop("pad", None)  # of the tokenizer, to both
-  if "layout" in taken and called(config, "model.name").kwargs.get("attention") == "none":
+  network = called(config, "model.name")
+  if "layout" in taken and network.name == "prefix_decoder":
+    given["layout"] = "joined"
+  elif "layout" in taken and network.kwargs.get("attention") == "none":
     given["layout"] = "alone"
   return str(Call(name, given)) if given else name
 

@@ -38,8 +38,9 @@ CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
 NETWORKS = {
   "language_model": ("decoder",),
   "masked_language_model": ("encoder",),
-  "sequence_to_sequence": ("encoder_decoder",),
-  "span_corruption": ("encoder_decoder",),
+  "prefix_language_model": ("prefix_decoder",),
+  "sequence_to_sequence": ("encoder_decoder", "prefix_decoder"),
+  "span_corruption": ("encoder_decoder", "prefix_decoder"),
   "classification": ("decoder", "encoder", "text_cnn", "mlp", "cnn"),
   "multi_label_classification": ("decoder", "encoder"),
   "regression": ("decoder", "encoder"),

@@ -84,6 +84,11 @@ class Packed:
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)
 
+  def pieces(self, index: int) -> np.ndarray:
+    """The numbers of the pieces in row `index`, in their order; none beyond the last row."""
+    first = self._first[min(index, self.count) :][:2]
+    return self._pieces[first[0] : first[-1]]
+
   def evaluate(self, index_B: np.ndarray) -> Batch:
     """Rows `index_B` of the plan; an index beyond the last row is padding with weight 0."""
     shape = (len(index_B), self.length)
@@ -93,9 +98,7 @@ class Packed:
     buffer = np.empty(self.length + 1, self.tokens.dtype)
     for row, index in enumerate(index_B.tolist()):
       at = 0
-      if index >= self.count:
-        continue
-      for piece in self._pieces[self._first[index] : self._first[index + 1]]:
+      for piece in self.pieces(index):
         size = int(self._size[piece])
         self.tokens.read(int(self._start[piece]), buffer[: size + 1])
         here = slice(at, at + size)

@@ -10,6 +10,7 @@ import numpy as np
 from seqlab.data.examples import Examples
 from seqlab.data.packing import Packed
 from seqlab.data.pairs import Pairs
+from seqlab.data.prefixes import Prefixes
 from seqlab.data.spans import Spans
 from seqlab.data.store import Tokens
 from seqlab.data.tagged import Tagged
@@ -58,6 +59,7 @@ class TokenRows(Rows, Protocol):
 ROWS: dict[str, Any] = {
   "windows": Windows,
   "packed": Packed,
+  "prefixes": Prefixes,
   "examples": Examples,
   "pairs": Pairs,
   "spans": Spans,

@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.models.prefix_decoder import PrefixDecoder
 from seqlab.models.tagger import Tagger
 from seqlab.models.text_cnn import TextCnn
 from seqlab.networks.ends import Ends
@@ -21,6 +22,7 @@ from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
+from seqlab.nn.mixers.base import prefixed
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.spec import Call, make, parse, parse_one
@@ -86,6 +88,16 @@ def encoder(config: ConfigDict, ends: Ends) -> Network:
   """A decoder whose mixers read both ways."""
   body = Decoder(layers=reading(make_layers(config)), **_common(config, ends))
   return _headed(body, config, ends)
+
+
+def prefix_decoder(config: ConfigDict, ends: Ends, both_ways: bool = True) -> Network:
+  """A decoder that goes on from a source. both_ways: attention sees the source on both sides; else
+  all is read from left to right, as by a language model. No other mixer changes.
+  """
+  layers = make_layers(config)
+  if both_ways:
+    layers = tuple(dataclasses.replace(layer, mixer=prefixed(layer.mixer)) for layer in layers)
+  return Network(PrefixDecoder(layers=layers, **_common(config, ends)))
 
 
 def text_cnn(

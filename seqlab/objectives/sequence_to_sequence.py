@@ -2,6 +2,7 @@
 
 The batch holds rows of pairs: sources in `source_BS`, `source_pos_BS`, `source_pair_BS`, targets in
 `tokens_BT`, `pos_BT`, `pair_BT`, `labels_BT`, `weight_BT`. Equal numbers of pairs belong together.
+Or each source stands in front of its target in `tokens_BT`, `pos_BT`, and `prefix_BT` tells it.
 """
 
 from typing import ClassVar
@@ -27,6 +28,8 @@ class SequenceToSequence(OnePlayer):
     self.network, self.label_smoothing = network, label_smoothing
 
   def inputs(self, batch: Batch) -> tuple:
+    if "prefix_BT" in batch:
+      return *super().inputs(batch), None, batch["prefix_BT"]
     source = batch["source_BS"], batch["source_pos_BS"], batch["source_pair_BS"]
     return *super().inputs(batch), None, batch["pair_BT"], source
 
