@@ -36,8 +36,11 @@ def rows_of(config: ConfigDict) -> str:
   if gives_arrays(config.data.source):
     return "arrays"
   name = OBJECTIVES[called(config, "objective").name].rows or config.data.rows
+  arguments = arguments_of(config)
+  if arguments.get("words"):
+    return str(Call("whole_words", {"rows": name}))
   taken = inspect.signature(ROWS[name]).parameters
-  given = {name: value for name, value in arguments_of(config).items() if name in taken}
+  given = {name: value for name, value in arguments.items() if name in taken}
   given.pop("pad", None)  # of the tokenizer, to both
   network = called(config, "model.name")
   if "layout" in taken and network.name == "prefix_decoder":

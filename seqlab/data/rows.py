@@ -15,6 +15,7 @@ from seqlab.data.spans import Spans
 from seqlab.data.store import Tokens
 from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
+from seqlab.data.word_starts import WholeWords
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, parse_one
 
@@ -64,6 +65,7 @@ ROWS: dict[str, Any] = {
   "pairs": Pairs,
   "spans": Spans,
   "tagged": Tagged,
+  "whole_words": WholeWords,
 }
 
 
