@@ -22,7 +22,6 @@ def config(tmp_path_factory):
     f"--config.data.store={folder / 'data'}",
     "--config.objective=sequence_to_sequence(label_smoothing=0.05)",
     "--config.model.name=encoder_decoder",
-    "--config.model.vocab=300",
     "--config.model.width=32",
     "--config.model.depth=1",
     "--config.batch=16",
@@ -32,16 +31,9 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(config):
-  """It has filled spans of the same texts before, under the same vocabulary and sentinels."""
   folder, flags = config
-  said = seqlab(
-    "train", f"--workdir={folder / 'spans'}", *flags, "--config.steps=5",
-    "--config.objective=span_corruption(rate=0.3, span=2.0, sentinels=10)",
-  )  # fmt: skip
-  assert "perplexity" in said and "bits_per_byte" not in said
-  run = (f"--workdir={folder / 'run'}", f"--config.init.path={folder / 'spans'}")
-  said = seqlab("train", *run, *flags, "--config.steps=300", "--config.lr=0.01")
-  assert "leaves from" in said and "; no difference" in said
+  run = f"--workdir={folder / 'run'}"
+  seqlab("train", run, *flags, "--config.steps=300", "--config.lr=0.01")
   return folder / "run"
 
 

@@ -1,18 +1,23 @@
-"""Span corruption: what its rows hold. What goes on from it is in `test_command_generate`."""
+"""Span corruption: what its rows hold, and what goes on from a network that it trained."""
 
 import itertools
 
+import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+from members import drawn
 from numbered import PAD, numbered_corpus
 
 from seqlab import build, config
+from seqlab.checkpoint import Checkpoints
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
 from seqlab.data.rows import shapes_of
 from seqlab.data.spans import _shares, corrupted
 from seqlab.data.tokenizers import Bytes
 from seqlab.errors import UserError
+from seqlab.pretrained import partial_restore
 
 SIZES = (37, 2, 5, 100, 3, 60, 11, 4)  # of documents, each with its end-of-text
 CORPUS = numbered_corpus(SIZES)
@@ -143,12 +148,27 @@ def test_what_does_not_fit_says_so():
     loader(length=3)
 
 
-def test_sentinels_are_ids_beyond_the_tokenizers():
+def test_a_translator_goes_on_from_it_under_the_same_vocabulary(tmp_path):
   learned, flags = Learned([], "", Bytes()), ["model.name=encoder_decoder", "length=32"]
-  flags.append("objective=span_corruption(sentinels=9)")
-  objective = build.make_objective(config.load("", flags), learned)
-  assert objective.network.module.vocab == Bytes.vocab + 9 and not objective.writes
-  with pytest.raises(UserError, match="has 258 ids and the objective adds 9; set it to 267 or"):
-    build.make_objective(config.load("", [*flags, "model.vocab=260"]), learned)
-  batch = build.example(config.load("", flags), learned, 2)
+  flags += ["model.width=16", "model.depth=1"]
+
+  def made(objective, *more):
+    found = config.load("", [*flags, f"objective={objective}", *more])
+    build.check(found)
+    one, batch = build.make_objective(found, learned), build.example(found, learned, 2)
+    return one, batch, drawn(lambda key, b: one.init(key, b)["model"], batch)
+
+  one, batch, params = made("span_corruption(sentinels=9)")
+  assert params["embed_VD"].shape == (Bytes.vocab + 9, 16) and not one.writes
   assert batch["source_BS"].shape == (2, 32) and batch["tokens_BT"].shape[1] < 16
+  with Checkpoints(tmp_path / "checkpoints") as checkpoints:
+    checkpoints.save(1, {"params": {"model": jax.tree.map(jnp.asarray, params)}})
+  _, _, fresh = made("sequence_to_sequence()", f"model.vocab={Bytes.vocab + 9}")
+  fresh = jax.tree.map(jnp.zeros_like, fresh)
+  taken, report = partial_restore(tmp_path, fresh, source="params/model")
+  jax.tree.map(np.testing.assert_array_equal, taken, params)
+  assert not report
+  with pytest.raises(UserError, match=r"of the same vocabulary, set config\.model\.vocab=267"):
+    partial_restore(tmp_path, made("sequence_to_sequence()")[2], source="params/model")
+  with pytest.raises(UserError, match="has 258 ids and the objective adds 9; set it to 267 or"):
+    made("span_corruption(sentinels=9)", "model.vocab=260")

@@ -17,7 +17,7 @@ from seqlab.objectives.masked_language_model import hide
 from seqlab.prepare import prepare
 
 ENGLISH = "Don't panic: unbelievable cats  sat on the café's mat, 3.5 of them."
-CHINESE = "我喜欢北京天安门，loves 猫。"
+CHINESE = "我喜欢北京天安门，\u3000loves 猫。"
 MIXED = [ENGLISH, CHINESE] * 3
 
 
