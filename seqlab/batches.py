@@ -29,6 +29,11 @@ def arguments_of(config: ConfigDict) -> dict:
   return {name: call.kwargs.get(name, asked[name].default) for name in asked}
 
 
+def added_ids(config: ConfigDict) -> int:
+  """How many ids the objective has beside the tokenizer's."""
+  return arguments_of(config).get("sentinels", 0)
+
+
 def rows_of(config: ConfigDict) -> str:
   """The call of the rows that the objective reads: they get those of its arguments that they have
   too, and pairs the layout that the network wants.

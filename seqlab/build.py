@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, spec
+from seqlab.batches import added_ids as added_ids
 from seqlab.batches import arguments_of
 from seqlab.batches import called as called
 from seqlab.batches import example as example
@@ -125,7 +126,7 @@ def make_objective(
       f"{config.data.source!r} gives points"
     )
   vocab = learned.text.vocab if learned.text else 0
-  ends = networks.Ends(vocab, arguments.get("sentinels", 0), shape=shape, **head)
+  ends = networks.Ends(vocab, added_ids(config), shape=shape, **head)
   network = networks.make_network(config, ends)
   told = {name: value for name, value in told.items() if name in arguments}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)

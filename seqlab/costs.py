@@ -88,7 +88,7 @@ def run(config: ConfigDict) -> None:
 
   build.check(config)
   networks.load_plugins(config.plugins)
-  vocab = config.model.vocab or _vocabulary(config)
+  vocab = config.model.vocab or _vocabulary(config) + build.added_ids(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
   if network.name not in ("decoder", "encoder", "encoder_decoder", "prefix_decoder"):
