@@ -42,18 +42,19 @@ class Beam:
     end-of-text, their lengths [B, K] and their scores [B, K], best first.
 
     forced_BT: at most T tokens are written; where it is not negative, this one and no other.
-    source: what an encoder-decoder is to write from, as in `EncoderDecoder`.
+    source: ids, positions and numbers (0 inside) of what is to be written from, int [B, S], which
+      ends in the last column; as in `EncoderDecoder`.
     """
     (rows, most), beams = forced_BT.shape, self.beams
-    first_BT = jnp.full((rows, 1), self.eot, jnp.int32)
+    first_BT, pos_BT, *more = self._beginning(rows, source)
     params = self.network.unrolled(params)
-    state = self.network.unrolled(self.network.init_state(rows, most + 1))
-    inputs = () if source is None else (jnp.zeros_like(first_BT), source)
-    x_BTD, state = self.network(params, first_BT, jnp.zeros_like(first_BT), state, *inputs)
-    logits_BV = self.network(params, x_BTD, method="logits")[:, 0]
+    state = self.network.unrolled(self.network.init_state(rows, first_BT.shape[1] + most))
+    x_BTD, state = self.network(params, first_BT, pos_BT, state, *more)
+    logits_BV = self.network(params, x_BTD[:, -1:], method="logits")[:, 0]
     empty = -jnp.inf * jnp.ones((rows, beams))
     carry = dict(
       time=jnp.int32(0),
+      pos_B=jnp.repeat(pos_BT[:, -1], beams),  # of the token read last
       state=_rows(state, lambda x, axis: jnp.repeat(x, beams, axis)),
       logits_BKV=jnp.repeat(logits_BV[:, None], beams, 1),
       score_BK=empty.at[:, 0].set(0.0),  # one beginning: they must differ
@@ -71,6 +72,18 @@ class Beam:
     unended = (score_BK, carry["tokens_BKT"], jnp.full_like(carry["length_BK"], most))
     score_BK, tokens_BKT, length_BK = _best(beams, ends, unended)
     return tokens_BKT, length_BK, score_BK
+
+  def _beginning(self, rows: int, source: tuple | None) -> tuple:
+    """The inputs of the first call: end-of-text, behind the source where a decoder reads it."""
+    first_B1, zero_B1 = (jnp.full((rows, 1), i, jnp.int32) for i in (self.eot, 0))
+    if source is None:
+      return first_B1, zero_B1
+    if not self.network.reads_prefix:
+      return first_B1, zero_B1, zero_B1, source
+    source_BS, pos_BS, number_BS = source
+    pos_BS = jnp.concatenate([pos_BS, pos_BS[:, -1:] + 1], 1)
+    prefix_BS = jnp.concatenate([number_BS == 0, zero_B1 > 0], 1)
+    return jnp.concatenate([source_BS, first_B1], 1), pos_BS, prefix_BS
 
   def _divisor(self, length: Any) -> Any:
     return ((5.0 + length) / 6.0) ** self.penalty
@@ -111,10 +124,12 @@ class Beam:
     row_N = (jnp.arange(rows)[:, None] * beams + parent_BK).reshape(-1)
     state = _rows(carry["state"], lambda x, axis: jnp.take(x, row_N, axis), moving=True)
     token_NT = jax.lax.dynamic_index_in_dim(tokens_BKT, time, 2).reshape(-1, 1)
-    x_NTD, state = self.network(params, token_NT, jnp.full(token_NT.shape, time + 1), state)
+    pos_NT = (carry["pos_B"] + time + 1)[:, None]
+    x_NTD, state = self.network(params, token_NT, pos_NT, state)
     logits_BKV = self.network(params, x_NTD, method="logits").reshape(rows, beams, vocab)
     return dict(
       time=time + 1,
+      pos_B=carry["pos_B"],
       state=state,
       logits_BKV=logits_BKV,
       score_BK=score_BK,

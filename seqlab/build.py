@@ -3,7 +3,6 @@ commands the only one that reads a config.
 """
 
 import dataclasses
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -14,15 +13,19 @@ from ml_collections import ConfigDict
 from seqlab import axes, limits, networks, optim, spec
 from seqlab.adapt import adaptations
 from seqlab.adapt.layerwise import Layers
+from seqlab.batches import added_ids as added_ids
+from seqlab.batches import arguments_of
+from seqlab.batches import called as called
+from seqlab.batches import example as example
+from seqlab.batches import make_loader as make_loader
 from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
-from seqlab.data.rows import ROWS, Data
 from seqlab.errors import UserError
 from seqlab.heads import head_of
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
-from seqlab.spec import Call, make, parse, parse_one
+from seqlab.spec import make, parse
 from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
@@ -37,7 +40,9 @@ CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
 NETWORKS = {
   "language_model": ("decoder",),
   "masked_language_model": ("encoder",),
-  "sequence_to_sequence": ("encoder_decoder",),
+  "prefix_language_model": ("prefix_decoder",),
+  "sequence_to_sequence": ("encoder_decoder", "prefix_decoder"),
+  "span_corruption": ("encoder_decoder", "prefix_decoder"),
   "classification": ("decoder", "encoder", "text_cnn", "mlp", "cnn"),
   "multi_label_classification": ("decoder", "encoder"),
   "regression": ("decoder", "encoder"),
@@ -83,14 +88,6 @@ def check(config: ConfigDict) -> None:
   networks.make_network(config, networks.Ends())
 
 
-def called(config: ConfigDict, key: str) -> Call:
-  """The call that a key holds."""
-  value = config
-  for part in key.split("."):
-    value = value[part]
-  return parse_one(value, f"config.{key}")
-
-
 def make_mesh(config: ConfigDict) -> Mesh:
   """The mesh over all devices, checked against the batch that it will hold."""
   mesh = axes.make_mesh(config.mesh)
@@ -115,10 +112,7 @@ def make_objective(
   """The objective on its network, for the ids, classes or arrays that were learned; `labels` are
   the names that `label_B` numbers in the data, where they are not those that were learned.
   """
-  call = called(config, "objective")
-  made = OBJECTIVES.get(call.name)
-  asked = inspect.signature(made).parameters if made else {}
-  arguments = {name: call.kwargs.get(name, asked[name].default) for name in asked}
+  call, arguments = called(config, "objective"), arguments_of(config)
   labels = learned.labels if labels is None else labels
   head, told = head_of(call.name, arguments, learned, labels)
   if learned.text is not None:
@@ -133,61 +127,11 @@ def make_objective(
       f"config.objective={config.objective!r} tells pixels from 0 to 1; config.data.source="
       f"{config.data.source!r} gives points"
     )
-  ends = networks.Ends(learned.text.vocab if learned.text else 0, shape=shape, **head)
+  vocab = learned.text.vocab if learned.text else 0
+  ends = networks.Ends(vocab, added_ids(config), shape=shape, **head)
   network = networks.make_network(config, ends)
-  told = {name: value for name, value in told.items() if name in asked}
+  told = {name: value for name, value in told.items() if name in arguments}
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
-
-
-def example(config: ConfigDict, learned: Learned, rows: int) -> dict[str, jax.ShapeDtypeStruct]:
-  """A batch of the objective's rows, as shapes."""
-  if learned.shapes:
-    given = {**learned.shapes, "weight_B": ()}
-    return {
-      name: jax.ShapeDtypeStruct((rows, *shape), "int32" if name == "label_B" else "float32")
-      for name, shape in given.items()
-    }
-  shapes = dict(B=(rows,), BT=(rows, config.length), BS=(rows, config.length))
-
-  def shape(name: str) -> jax.ShapeDtypeStruct:
-    dtype = "float32" if name.startswith("weight") else "int32"
-    return jax.ShapeDtypeStruct(shapes[axes.letters(name)], dtype)
-
-  return {name: shape(name) for name in ROWS[rows_of(config)].names}
-
-
-def rows_of(config: ConfigDict) -> str:
-  """The rows that the objective reads; one pair in each for a network without attention."""
-  if gives_arrays(config.data.source):
-    return "arrays"
-  rows = OBJECTIVES[called(config, "objective").name].rows or config.data.rows
-  alone = called(config, "model.name").kwargs.get("attention") == "none"
-  return "one_pair" if rows == "pairs" and alone else rows
-
-
-def make_loader(
-  config: ConfigDict, data: Data, split: str = "train", train: bool = True, batch: int = 0
-) -> Loader:
-  """Batches of a split for this process; in evaluation every label comes once.
-
-  batch: rows at once, 0 for the config's; with carried state always the config's, since a row is
-    then a lane that starts from nothing, and their number decides the result.
-  """
-  call = called(config, "objective")
-  carry = call.kwargs.get("carry", False)
-  batch = config.batch if carry or not batch else batch
-  return Loader(
-    data,
-    split,
-    length=config.length,
-    batch=batch,
-    seed=config.seed,
-    rows=rows_of(config),
-    order="lanes" if carry else "shuffled",
-    train=train,
-    process=jax.process_index(),
-    processes=jax.process_count(),
-  )
 
 
 def make_optimizers(

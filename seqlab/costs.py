@@ -88,10 +88,10 @@ def run(config: ConfigDict) -> None:
 
   build.check(config)
   networks.load_plugins(config.plugins)
-  vocab = config.model.vocab or _vocabulary(config)
+  vocab = config.model.vocab or _vocabulary(config) + build.added_ids(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
-  if network.name not in ("decoder", "encoder", "encoder_decoder"):
+  if network.name not in ("decoder", "encoder", "encoder_decoder", "prefix_decoder"):
     raise UserError(
       f"config.model.name={model.name!r}: this counts stacks of mixers, mixer by mixer; the card "
       f"of a run has the FLOPs of a step of any network"
@@ -101,7 +101,7 @@ def run(config: ConfigDict) -> None:
   for number, call in enumerate(calls):
     mixer = make(call, MIXERS, "config.model.mixer")
     blocks = len(range(number, model.depth, len(calls))) * (2 if handed else 1)
-    if network.name != "decoder" and not handed:
+    if network.name in ("encoder", "encoder_decoder") and not handed:
       of = both_ways(mixer), model.width, config.length, model.dtype
       costs = mixer_costs(*of, state=False)
       row = (f"{value:,.0f}" for value in costs.values())

@@ -1,9 +1,8 @@
 """Writing on: prompts in, tokens out, in one jitted loop that carries the mixers' state.
 
 By the splitting law prefill and decoding are the call that trained the network. Prompts of
-different lengths go in together: what all of them have is read at once, and in the loop a row is
-forced to its prompt until that ends. A row's draws depend on its own key alone, not on the rows
-beside it.
+different lengths go in together, each ending in the last column: what stands before it are
+documents of one token. A row's draws depend on its own key alone, not on the rows beside it.
 """
 
 import dataclasses
@@ -91,74 +90,59 @@ class Decoding:
     prompts: ids of each row, of at least one token each; the first is position 0 of a document.
     tokens: new ids of a row at most.
     """
-    lengths = np.array([len(p) for p in prompts])
-    shared, longest = int(lengths.min()), int(lengths.max())
+    longest = max(map(len, prompts))
     prompt_BT = np.full((len(prompts), longest), self._eot, np.int32)
-    for row_T, ids in zip(prompt_BT, prompts, strict=True):
-      row_T[: len(ids)] = ids
+    pos_BT = np.full(prompt_BT.shape, -1, np.int32)
+    for row, ids in enumerate(prompts):
+      prompt_BT[row, longest - len(ids) :] = ids
+      pos_BT[row, longest - len(ids) :] = np.arange(len(ids))
     capacity = -(-(longest + tokens) // 128) * 128  # rounded, so that lengths share a program
     params = self._unrolled(params)
-    carry = self._prefill(params, prompt_BT[:, :shared], seed, capacity)
-    emitted = np.zeros(len(prompts), int)
+    carry = self._prefill(params, prompt_BT, pos_BT, seed, capacity)
     ended = np.zeros(len(prompts), bool)
-    for start in range(shared, longest + tokens, self._chunk):
-      times = start + np.arange(self._chunk)
-      forced_TB = np.full((self._chunk, len(prompts)), -1, np.int32)
-      inside_TB = times[:, None] < lengths
-      columns = np.minimum(times, longest - 1)
-      forced_TB[inside_TB] = prompt_BT.T[columns][inside_TB]
-      carry, new_TB = self._loop(params, carry, forced_TB)
+    for start in range(0, tokens, self._chunk):
+      carry, new_TB = self._loop(params, carry)
       new = []
-      for row, ids in enumerate(np.asarray(new_TB).T):
-        ids = ids[~inside_TB[:, row]][: tokens - emitted[row]]
-        emitted[row] += len(ids)
+      for row, ids in enumerate(np.asarray(new_TB).T[:, : tokens - start]):
         end = np.flatnonzero(ids == self._eot)
         new.append(ids[:0] if ended[row] else ids[: end[0]] if end.size else ids)
-        ended[row] |= bool(end.size) or emitted[row] >= tokens
+        ended[row] |= bool(end.size)
       yield new
       if ended.all():
         return
 
-  @functools.partial(jax.jit, static_argnums=(0, 4))
-  def _prefill(self, params: dict, prompt_BT: jax.Array, seed: jax.Array, capacity: int) -> dict:
-    rows, length = prompt_BT.shape
-    pos_BT = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), prompt_BT.shape)
+  @functools.partial(jax.jit, static_argnums=(0, 5))
+  def _prefill(
+    self, params: dict, prompt_BT: jax.Array, pos_BT: jax.Array, seed: jax.Array, capacity: int
+  ) -> dict:
+    """pos_BT: -1 before a prompt."""
+    rows = len(prompt_BT)
+    more = (pos_BT >= 0,) if self._network.reads_prefix else ()
     state = self._network.unrolled(self._network.init_state(rows, capacity))
-    x_BTD, state = self._network(params, prompt_BT, pos_BT, state)
+    x_BTD, state = self._network(params, prompt_BT, jnp.maximum(pos_BT, 0), state, *more)
     logits_BV = self._network(params, x_BTD[:, -1:], method="logits")[:, 0]
     seen_BV = jnp.zeros(logits_BV.shape, bool).at[jnp.arange(rows)[:, None], prompt_BT].set(True)
     seen_BV &= (
       jnp.arange(logits_BV.shape[1]) != self._eot
     )  # a document begins with it; no repetition
     keys_B = jax.vmap(lambda row: jax.random.fold_in(jax.random.key(seed), row))(jnp.arange(rows))
-    return dict(
-      state=state, logits_BV=logits_BV, seen_BV=seen_BV, keys_B=keys_B, time=jnp.int32(length)
-    )
+    pos_B = pos_BT[:, -1] + 1
+    return dict(state=state, logits_BV=logits_BV, seen_BV=seen_BV, keys_B=keys_B, pos_B=pos_B)
 
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
-  def _loop(self, params: dict, carry: dict, forced_TB: jax.Array) -> tuple[dict, jax.Array]:
-    """Takes a token a row for each row of `forced_TB` (-1 where it is free to draw); returns ids
-    [T, B].
-    """
-
+  def _loop(self, params: dict, carry: dict) -> tuple[dict, jax.Array]:
+    """Draws `chunk` tokens a row; returns their ids [T, B]."""
     id_V = jnp.arange(carry["logits_BV"].shape[-1])
     possible_V = (id_V < self._ids) & ~jnp.isin(id_V, self._silent)
 
-    def one(carry: dict, forced_B: jax.Array) -> tuple[dict, jax.Array]:
-      logits_BV, seen_BV, time = carry["logits_BV"], carry["seen_BV"], carry["time"]
-      keys_B = jax.vmap(jax.random.fold_in, (0, None))(carry["keys_B"], time)
-      drawn_B = choose(jnp.where(possible_V, logits_BV, -jnp.inf), seen_BV, keys_B, self._draw)
-      token_B = jnp.where(forced_B >= 0, forced_B, drawn_B)
-      pos_BT = jnp.full((len(token_B), 1), time)
-      x_BTD, state = self._network(params, token_B[:, None], pos_BT, carry["state"])
+    def one(carry: dict, _: None) -> tuple[dict, jax.Array]:
+      logits_BV, seen_BV, pos_B = carry["logits_BV"], carry["seen_BV"], carry["pos_B"]
+      keys_B = jax.vmap(jax.random.fold_in)(carry["keys_B"], pos_B)
+      token_B = choose(jnp.where(possible_V, logits_BV, -jnp.inf), seen_BV, keys_B, self._draw)
+      x_BTD, state = self._network(params, token_B[:, None], pos_B[:, None], carry["state"])
       logits_BV = self._network(params, x_BTD, method="logits")[:, 0]
       seen_BV = seen_BV.at[jnp.arange(len(token_B)), token_B].set(token_B != self._eot)
-      return {
-        **carry,
-        "state": state,
-        "logits_BV": logits_BV,
-        "seen_BV": seen_BV,
-        "time": time + 1,
-      }, token_B
+      now = dict(state=state, logits_BV=logits_BV, seen_BV=seen_BV, pos_B=pos_B + 1)
+      return carry | now, token_B
 
-    return jax.lax.scan(one, carry, forced_TB)
+    return jax.lax.scan(one, carry, length=self._chunk)

@@ -58,7 +58,9 @@ def written(
     inside_BS = pos_BS >= 0
     pos_BS = np.maximum(pos_BS, 0)
     source = source_BS, pos_BS, np.where(inside_BS, 0, -2).astype(np.int32)
-    free_BT = np.full((shape[0], config.length), -1, np.int32)
+    # A decoder has learned no positions but those of a row, which source and text share.
+    shared = network.reads_prefix and config.model.learned_positions
+    free_BT = np.full((shape[0], config.length - shared * longest), -1, np.int32)
     tokens_BKT, length_BK, score_BK = jax.device_get(search(params, free_BT, source))
     for row, i in enumerate(here):
       texts = zip(tokens_BKT[row], length_BK[row], score_BK[row], strict=True)

@@ -63,10 +63,10 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     SHARE: ("decay_rate",),
   },
   "objective": {
-    POSITIVE: ("critic", "packing"), NONNEGATIVE: (
+    POSITIVE: ("critic", "packing", "span", "sentinels"), NONNEGATIVE: (
       "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
-    BELOW_1: ("label_smoothing",), OPEN: ("rate",),
+    BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("teacher_forcing",),
   },
   "init.adapt": {POSITIVE: ("rank", "alpha", "factor", "every")},
 }  # fmt: skip

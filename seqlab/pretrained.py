@@ -116,8 +116,12 @@ def _fitting(
   )
   if wrong or lacking:
     refused = leaves.Report((), lacking, (), wrong)
+    sizes = [map(leaves.shape_of, pair) for p, pair in wrong.items() if p.endswith("embed_VD")]
+    larger = [had[0] for had, wants in sizes if had[0] > wants[0] and had[1:] == wants[1:]]
+    more = f"; of the same vocabulary, set config.model.vocab={larger[0]}" if larger else ""
     raise UserError(
       f"init.path={str(path)!r}: {refused}; let init.keep (now {keep!r}) select only what fits"
+      f"{more}"
     )
   taken = tuple(p for p in report.taken if axes.selects(keep, p, "init.keep"))
   if not taken:

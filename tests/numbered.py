@@ -10,7 +10,7 @@ from seqlab.data.corpus import Corpus
 class NumberedTokens:
   """Documents of `lengths` tokens each (their end-of-text included), and the closing token."""
 
-  dtype = np.dtype("<u4")
+  dtype, pairs, vocab = np.dtype("<u4"), False, 10**6
 
   def __init__(self, lengths, labels=None):
     self.documents = np.cumsum([0, *lengths])

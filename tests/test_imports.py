@@ -43,7 +43,8 @@ ROOMS = {
   "limits": "errors leaves axes adapt config nn",
   "networks": "errors spec nn models",
   "heads": "errors data",
-  "build": "errors spec axes data objectives adapt optim step limits networks heads",
+  "batches": "spec axes data objectives",
+  "build": "errors spec axes data objectives adapt optim step limits networks heads batches",
   "bases": "errors leaves axes pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
@@ -83,7 +84,8 @@ ROOMS = {
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models",
-  "ml_collections": "config networks build bases folder trained merge costs validation train",
+  "ml_collections": "config networks batches build bases folder trained merge costs validation "
+  "train",
   "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",

@@ -106,6 +106,10 @@ def test_only_params_are_read(run, monkeypatch):
       "model/embed_VD: float32[6,4] saved, float32[7,4] wanted",
     ),
     (
+      lambda run: partial_restore(run, make_params(0, vocabulary=5)),
+      "select only what fits; of the same vocabulary, set config.model.vocab=6",
+    ),
+    (
       lambda run: partial_restore(run, make_params(0, classes=2), allow_missing=False),
       "1 missing (model/head/w_DC)",
     ),

@@ -3,12 +3,12 @@ mixture.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from seqlab.data.files import identify
-from seqlab.data.pairs import Pairs
-from seqlab.data.rows import ROWS, TokenRows, check_choice
+from seqlab.data.rows import ROWS, TokenRows, rows_call
 from seqlab.data.store import Store
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
@@ -78,19 +78,21 @@ class Corpus:
     Raises:
       UserError: the split is empty or shorter than a window, or holds nothing for such rows.
     """
-    check_choice("rows", rows, ROWS)
+    call = rows_call(rows)
     if not self.size(split)["documents"]:
       raise UserError(
         f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
       )
     paired = any(store.meta.get("pairs") for store in self.stores)
-    if paired and not issubclass(ROWS[rows], Pairs):
+    if paired and call.name not in ("pairs", "spans"):
       raise UserError(
-        "config.data.source: it holds pairs, which only sequence_to_sequence() reads; name one text"
+        "config.data.source: it holds pairs, which only sequence_to_sequence() and, as texts, "
+        "span_corruption() read; name one text"
       )
     stores = [s for s in self.stores if train or s.meta["splits"][split]["documents"]]
-    parts = [ROWS[rows](s.split(split), length, self.pad, seed) for s in stores]
+    make = functools.partial(ROWS[call.name], length=length, pad=self.pad, seed=seed)
+    parts = [make(s.split(split), **call.kwargs) for s in stores]
     for part in parts:
       if train and not part.count:
         held = part.tokens.count - 1

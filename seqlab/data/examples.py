@@ -1,7 +1,5 @@
 """Rows for classification: one document each, with its label, cut or padded to `length`."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from seqlab.data.store import Tokens
@@ -15,8 +13,6 @@ class Examples:
   not padding.
   """
 
-  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "pos_BT", "label_B", "weight_BT", "weight_B")
-
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
     self.count = self.evaluation_count = len(tokens.documents) - 1
@@ -25,6 +21,12 @@ class Examples:
         "config.data.source: the objective needs labels; name their column, label='...'"
       )
     self._labels = tokens.labels
+
+  @staticmethod
+  def shapes(length: int) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(("tokens_BT", "pos_BT", "weight_BT"), (length,)) | dict(
+      label_B=(), weight_B=()
+    )
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)

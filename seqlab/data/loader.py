@@ -23,9 +23,11 @@ ORDERS = ("shuffled", "lanes")
 class Loader:
   """Batches of `batch` rows of `length` tokens, of which this process gets `batch / processes`.
 
-  rows: "windows" cuts the stream, "packed" fills rows with whole documents, "examples" gives each
-    document a row and its label, "pairs" fills rows with whole pairs, "one_pair" has one in each,
-    "tagged" gives each document a row and the tags of its words.
+  rows: "windows" cuts the stream, "packed" fills rows with whole documents, "prefixes" cuts
+    each of these in two, "examples" gives each document a row and its label, "pairs" fills rows
+    with whole pairs, "spans" with texts that have holes and what stood there, "tagged" gives each
+    document a row and the tags of its words, "whole_words" has the words' beginnings beside other
+    rows; or a call of one of them, with arguments.
   order: "shuffled", or "lanes" for state that is carried from step to step: row r of step s + 1
     goes on where row r of step s ended.
   train: False gives every label of the split exactly once in `steps_per_epoch` steps; padding has

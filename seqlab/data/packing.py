@@ -7,7 +7,6 @@ without a pass over the data. Documents longer than a row are cut into full rows
 """
 
 import bisect
-from typing import ClassVar
 
 import numpy as np
 
@@ -55,28 +54,40 @@ def plan(sizes: np.ndarray, length: int, seed: int) -> tuple[np.ndarray, np.ndar
   return first, shuffled[pieces]
 
 
+def cut_documents(
+  begins: np.ndarray, ends: np.ndarray, length: int
+) -> tuple[np.ndarray, np.ndarray]:
+  """(start, size) of the pieces of at most `length` tokens that documents are cut into."""
+  cuts = -(-(ends - begins) // length)  # pieces of each document
+  nth = np.arange(cuts.sum()) - np.repeat(np.cumsum(cuts) - cuts, cuts)
+  start = np.repeat(begins, cuts) + nth * length
+  return start, np.minimum(np.repeat(ends, cuts) - start, length)
+
+
 class Packed:
   """Row i of a best-fit plan over all documents. A document `eot t1..tn` takes n + 1 places; its
   labels are `t1..tn eot`, so no label reaches into its neighbour. The plan is made once; epochs
   permute its rows.
   """
 
-  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "labels_BT", "pos_BT", "weight_BT")
-
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
     documents = np.asarray(tokens.documents)
-    total = np.diff(documents)
-    cuts = -(-total // length)  # pieces of each document
-    nth = np.arange(cuts.sum()) - np.repeat(np.cumsum(cuts) - cuts, cuts)
-    start = np.repeat(documents[:-1], cuts) + nth * length
-    size = np.minimum(np.repeat(documents[1:], cuts) - start, length)
-    self._start, self._size = start, size
-    self._first, self._pieces = plan(size, length, seed)
+    self._start, self._size = cut_documents(documents[:-1], documents[1:], length)
+    self._first, self._pieces = plan(self._size, length, seed)
     self.count = self.evaluation_count = len(self._first) - 1
+
+  @staticmethod
+  def shapes(length: int) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(("tokens_BT", "labels_BT", "pos_BT", "weight_BT"), (length,))
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)
+
+  def pieces(self, index: int) -> np.ndarray:
+    """The numbers of the pieces in row `index`, in their order; none beyond the last row."""
+    first = self._first[min(index, self.count) :][:2]
+    return self._pieces[first[0] : first[-1]]
 
   def evaluate(self, index_B: np.ndarray) -> Batch:
     """Rows `index_B` of the plan; an index beyond the last row is padding with weight 0."""
@@ -87,9 +98,7 @@ class Packed:
     buffer = np.empty(self.length + 1, self.tokens.dtype)
     for row, index in enumerate(index_B.tolist()):
       at = 0
-      if index >= self.count:
-        continue
-      for piece in self._pieces[self._first[index] : self._first[index + 1]]:
+      for piece in self.pieces(index):
         size = int(self._size[piece])
         self.tokens.read(int(self._start[piece]), buffer[: size + 1])
         here = slice(at, at + size)

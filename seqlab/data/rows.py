@@ -3,17 +3,21 @@ or an objective may name.
 """
 
 from collections.abc import Collection, Sequence
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
 from seqlab.data.examples import Examples
 from seqlab.data.packing import Packed
-from seqlab.data.pairs import OnePair, Pairs
+from seqlab.data.pairs import Pairs
+from seqlab.data.prefixes import Prefixes
+from seqlab.data.spans import Spans
 from seqlab.data.store import Tokens
 from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
+from seqlab.data.word_starts import WholeWords
 from seqlab.errors import UserError, nearest
+from seqlab.spec import Call, parse_one
 
 
 class Rows(Protocol):
@@ -47,20 +51,35 @@ class Data(Protocol):
 class TokenRows(Rows, Protocol):
   """Rows cut from a store of tokens."""
 
-  names: ClassVar[tuple[str, ...]]  # of a batch: int32, and float32 where it is a weight
   tokens: Tokens
 
-  def __init__(self, tokens: Tokens, length: int, pad: int, seed: int): ...
 
-
-ROWS: dict[str, type[TokenRows]] = {
+# Classes of `TokenRows`, made of (tokens, length, pad, seed) and the arguments of their call. Their
+# `shapes`, of the length and those arguments, are those of the arrays of a row: int32, and float32
+# where a name begins with `weight`.
+ROWS: dict[str, Any] = {
   "windows": Windows,
   "packed": Packed,
+  "prefixes": Prefixes,
   "examples": Examples,
   "pairs": Pairs,
-  "one_pair": OnePair,
+  "spans": Spans,
   "tagged": Tagged,
+  "whole_words": WholeWords,
 }
+
+
+def rows_call(rows: str) -> Call:
+  """The call that names rows, such as "windows" or "pairs(layout='joined')"."""
+  call = parse_one(rows, "rows")
+  check_choice("rows", call.name, ROWS)
+  return call
+
+
+def shapes_of(rows: str, length: int) -> dict[str, tuple[int, ...]]:
+  """The arrays of one row, by name."""
+  call = rows_call(rows)
+  return ROWS[call.name].shapes(length, **call.kwargs)
 
 
 def check_choice(key: str, value: str, known: Collection[str]) -> None:

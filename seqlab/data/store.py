@@ -90,8 +90,8 @@ class Store:
 
   def split(self, name: str) -> "Tokens":
     count, dtype = self.meta["splits"][name]["tokens"], self.meta["dtype"]
-    pairs = self.meta.get("pairs", False)
-    return Tokens(self.folder / name, count, dtype, numbers=self._numbers, pairs=pairs)
+    of = dict(pairs=self.meta.get("pairs", False), vocab=self.meta["vocab"])
+    return Tokens(self.folder / name, count, dtype, numbers=self._numbers, **of)
 
   def verify(self) -> None:
     """Reads every file again and compares it with the sha256 of its writing; raises UserError."""
@@ -118,8 +118,9 @@ class Tokens:
     shard: int = SHARD,
     numbers: np.ndarray | None = None,
     pairs: bool = False,
+    vocab: int = 0,
   ):
-    self.pairs = pairs
+    self.pairs, self.vocab = pairs, vocab
     self.folder, self.count, self.dtype, self._shard = folder, count, np.dtype(dtype), shard
     self._numbers = numbers
     self._files: dict[int, int] = {}

@@ -12,6 +12,7 @@ from seqlab.data.tokenizers import END, PAD, ByteStream, Stream, _pieces_of
 from seqlab.errors import UserError, nearest
 
 _PIECE = 1 << 20  # characters that are encoded at once
+_HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
 
 
 class Subwords:
@@ -73,6 +74,12 @@ class Subwords:
       return b"".join(_pieces_of(self._pieces, ids)).decode("utf-8", "replace")
     known = [i for i in map(int, ids) if 0 <= i < self.vocab]
     return self._tokenizer.decode(known, skip_special_tokens=True)
+
+  def pieces(self) -> list[bytes]:
+    """Where ids do not stand for bytes, of the text as far as it is known: WordPiece has lost its
+    spaces, and has one before each word that does not begin with a Chinese character.
+    """
+    return self._pieces or _text_pieces(json.loads(self.text), self.vocab)
 
   def stream(self) -> Stream:
     return ByteStream(self._pieces) if self._pieces is not None else WindowStream(self)
@@ -181,4 +188,24 @@ def _byte_pieces(data: dict[str, Any], vocab: int) -> list[bytes] | None:
       pieces[i] = content.encode()
     else:
       pieces[i] = bytes(byte_of[c] for c in content)
+  return pieces
+
+
+def _text_pieces(data: dict[str, Any], vocab: int) -> list[bytes]:
+  """What each id adds to a text, by the usual marks: `##` goes on (WordPiece), `▁` is a space and
+  `<0x41>` a byte (SentencePiece), `</w>` ends a word (Sennrich's BPE). Special tokens add nothing.
+  """
+  model = data["model"]
+  more = model.get("continuing_subword_prefix") or ""
+  pieces = [b""] * vocab
+  for content, i, special in _entries(data):
+    if special:
+      pieces[i] = b""
+    elif re.fullmatch("<0x[0-9A-F]{2}>", content):
+      pieces[i] = bytes.fromhex(content[3:5])
+    elif more:
+      joined = content.startswith(more) or _HAN.match(content)
+      pieces[i] = (content.removeprefix(more) if joined else f" {content}").encode()
+    else:
+      pieces[i] = content.replace("▁", " ").replace("</w>", " ").encode()
   return pieces

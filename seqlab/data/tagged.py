@@ -1,7 +1,5 @@
 """Rows for tagging: one document each, the tags on the first token of every word."""
 
-from typing import ClassVar
-
 import numpy as np
 
 from seqlab.data.store import Tokens
@@ -18,8 +16,6 @@ class Tagged:
     UserError: the store holds no tags, or a document is longer than a row.
   """
 
-  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "pos_BT", "tag_BT", "weight_BT")
-
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
     self.count = self.evaluation_count = len(tokens.documents) - 1
@@ -34,6 +30,10 @@ class Tagged:
         f"config.length={length}: the longest text has {longest} tokens with its end-of-text, and "
         f"every word is to be tagged; give length={longest} or more, or cut the text"
       )
+
+  @staticmethod
+  def shapes(length: int) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(("tokens_BT", "pos_BT", "tag_BT", "weight_BT"), (length,))
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     return self.evaluate(index_B)

@@ -23,7 +23,8 @@ _FILE = "seqlab.json"
 class Tokenizer(Protocol):
   """`vocab` ids, of which `eot` begins every document and `pad` fills rows; neither comes from
   text. `silent` ids stand for no text, nor for its end: a sample never holds one. `unknown` is the
-  id of what is outside the vocabulary, None where nothing is.
+  id of what is outside the vocabulary, None where nothing is. `pieces` are the bytes that each id
+  adds to a text.
   """
 
   vocab: int
@@ -36,6 +37,7 @@ class Tokenizer(Protocol):
   def encode(self, text: str) -> np.ndarray: ...
   def encode_batch(self, texts: Sequence[str]) -> list[np.ndarray]: ...
   def decode(self, ids: Iterable[int]) -> str: ...
+  def pieces(self) -> list[bytes]: ...
   def stream(self) -> "Stream": ...
   def description(self) -> dict[str, Any]: ...
 
@@ -85,8 +87,11 @@ class Bytes:
     ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), np.int64)
     return ids[(ids >= 0) & (ids < 256)].astype(np.uint8).tobytes().decode("utf-8", "replace")
 
+  def pieces(self) -> list[bytes]:
+    return [*(bytes([i]) for i in range(256)), b"", b""]
+
   def stream(self) -> Stream:
-    return ByteStream([bytes([i]) for i in range(256)])
+    return ByteStream(self.pieces())
 
   def description(self) -> dict[str, Any]:
     return {"kind": "bytes"}
@@ -118,8 +123,11 @@ class Characters:
     ids = np.asarray(ids if isinstance(ids, np.ndarray) else list(ids), np.int64)
     return self._points[ids[(ids >= 2) & (ids < self.vocab)]].tobytes().decode("utf-32-le")
 
+  def pieces(self) -> list[bytes]:
+    return [b"", b"", "\ufffd".encode(), *(c.encode() for c in self.characters)]
+
   def stream(self) -> Stream:
-    return ByteStream([b"", b"", "\ufffd".encode(), *(c.encode() for c in self.characters)])
+    return ByteStream(self.pieces())
 
   def description(self) -> dict[str, Any]:
     return {"kind": "characters", "characters": self.characters}
@@ -147,6 +155,9 @@ class Words:
 
   def decode(self, ids: Iterable[int]) -> str:
     return " ".join(self._texts[i] for i in map(int, ids) if self.unknown <= i < self.vocab)
+
+  def pieces(self) -> list[bytes]:
+    return [b"", b"", *(f" {text}".encode() for text in self._texts[2:])]
 
   def stream(self) -> Stream:
     return WordStream(self)

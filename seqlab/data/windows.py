@@ -6,8 +6,6 @@ where a document starts, so attention and recurrent state never cross from one d
 next.
 """
 
-from typing import ClassVar
-
 import numpy as np
 
 from seqlab.data.permutation import draw
@@ -19,13 +17,15 @@ Batch = dict[str, np.ndarray]
 class Windows:
   """Rows of a stream, each computed from its index alone. `count` rows make an epoch."""
 
-  names: ClassVar[tuple[str, ...]] = ("tokens_BT", "labels_BT", "pos_BT", "weight_BT")
-
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad, self._seed = tokens, length, pad, seed
     self.ring = tokens.count - 1
     self.count = self.ring // length
     self.evaluation_count = -(-self.ring // length)
+
+  @staticmethod
+  def shapes(length: int) -> dict[str, tuple[int, ...]]:
+    return dict.fromkeys(("tokens_BT", "labels_BT", "pos_BT", "weight_BT"), (length,))
 
   def train(self, index_B: np.ndarray, epoch: int) -> Batch:
     """Windows `index_B` of an epoch. Each epoch cuts the ring at another offset, so no cut is

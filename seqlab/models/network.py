@@ -17,6 +17,11 @@ class Network:
   def __init__(self, module: nn.Module):
     self.module = module
 
+  @property
+  def reads_prefix(self) -> bool:
+    """Whether a call takes the tokens of a prefix behind the state."""
+    return getattr(self.module, "reads_prefix", False)
+
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]:
     """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack
     are scaled by 1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with

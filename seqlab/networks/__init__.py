@@ -9,12 +9,17 @@ from seqlab.models.network import Network
 from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as OF_ARRAYS_READ
 from seqlab.networks.ends import Ends as Ends
-from seqlab.networks.sequences import decoder, encoder, encoder_decoder, text_cnn
+from seqlab.networks.sequences import decoder, encoder, encoder_decoder, prefix_decoder, text_cnn
 from seqlab.networks.sequences import load_plugins as load_plugins
 from seqlab.spec import make, parse_one
 
 NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
-  decoder=decoder, encoder=encoder, encoder_decoder=encoder_decoder, text_cnn=text_cnn, **OF_ARRAYS
+  decoder=decoder,
+  encoder=encoder,
+  encoder_decoder=encoder_decoder,
+  prefix_decoder=prefix_decoder,
+  text_cnn=text_cnn,
+  **OF_ARRAYS,
 )
 
 

@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.models.prefix_decoder import PrefixDecoder
 from seqlab.models.tagger import Tagger
 from seqlab.models.text_cnn import TextCnn
 from seqlab.networks.ends import Ends
@@ -21,6 +22,7 @@ from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
+from seqlab.nn.mixers.base import prefixed
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.spec import Call, make, parse, parse_one
@@ -88,6 +90,16 @@ def encoder(config: ConfigDict, ends: Ends) -> Network:
   return _headed(body, config, ends)
 
 
+def prefix_decoder(config: ConfigDict, ends: Ends, both_ways: bool = True) -> Network:
+  """A decoder that goes on from a source. both_ways: attention sees the source on both sides; else
+  all is read from left to right, as by a language model. No other mixer changes.
+  """
+  layers = make_layers(config)
+  if both_ways:
+    layers = tuple(dataclasses.replace(layer, mixer=prefixed(layer.mixer)) for layer in layers)
+  return Network(PrefixDecoder(layers=layers, **_common(config, ends)))
+
+
 def text_cnn(
   config: ConfigDict,
   ends: Ends,
@@ -150,13 +162,15 @@ def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
 
 def _common(config: ConfigDict, ends: Ends) -> dict[str, Any]:
   model = config.model
-  if model.vocab and model.vocab < ends.vocab:
+  ids = ends.vocab + ends.added
+  if model.vocab and model.vocab < ids:
+    added = f" and the objective adds {ends.added}" if ends.added else ""
     raise UserError(
-      f"config.model.vocab={model.vocab}: the tokenizer has {ends.vocab} ids; set it to "
-      f"{ends.vocab} or more, or 0"
+      f"config.model.vocab={model.vocab}: the tokenizer has {ends.vocab} ids{added}; set it to "
+      f"{ids} or more, or 0"
     )
   return dict(
-    vocab=model.vocab or ends.vocab,
+    vocab=model.vocab or ids,
     width=model.width,
     depth=model.depth,
     norm=model.norm,

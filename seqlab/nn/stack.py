@@ -43,7 +43,7 @@ class Layer:
 
 class Block(nn.Module):
   """`x + mixer(norm(x))`, then `x + cross(norm(x))` over a memory where the layer has it, then
-  `x + mlp(norm(x))`, with dropout on each branch.
+  `x + mlp(norm(x))`, with dropout on each branch. A mixer that reads a prefix is told of it.
   """
 
   layer: Layer
@@ -56,6 +56,7 @@ class Block(nn.Module):
     state: dict | None,
     memory: Memory | None,
     train: bool,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     layer = self.layer
     drop = nn.Dropout(layer.dropout, deterministic=not train)
@@ -65,7 +66,8 @@ class Block(nn.Module):
 
     own = state["mixer"] if state and layer.cross else state
     z_BTD, mixer = part(layer.mixer, "mixer")
-    y_BTD, own = mixer(z_BTD, pos_BT, own)
+    more = (prefix_BT,) if layer.mixer.reads_prefix else ()
+    y_BTD, own = mixer(z_BTD, pos_BT, own, *more)
     x_BTD = axes.constrain(x_BTD + drop(y_BTD), "BTD")
     if layer.cross is not None:
       z_BTD, cross = part(layer.cross, "cross")
@@ -92,6 +94,7 @@ class Pattern(nn.Module):
     state: dict | None,
     memory: Memory | None,
     train: bool,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     block = Block
     if self.remat != "none":
@@ -99,7 +102,8 @@ class Pattern(nn.Module):
     states = {}
     for i, layer in enumerate(self.layers):
       name, before = f"block{i}", state and state[f"block{i}"]
-      x_BTD, states[name] = block(layer, name=name)(x_BTD, pos_BT, before, memory, train)
+      inputs = (pos_BT, before, memory, train, prefix_BT)
+      x_BTD, states[name] = block(layer, name=name)(x_BTD, *inputs)
     return x_BTD, states if state is not None else None
 
 
@@ -124,16 +128,17 @@ class Stack(nn.Module):
     state: dict | None,
     train: bool,
     memory: Memory | None = None,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     """What `unrolled` made of parameters or state is taken as well, and comes back in kind."""
     repeats, rest = divmod(self.depth, len(self.layers))
-    states = {}
+    states, given = {}, (memory, train, prefix_BT)
     if repeats:
       before = state and state["layers_L"]
-      x_BTD, states["layers_L"] = self._repeat(repeats, x_BTD, pos_BT, before, memory, train)
+      x_BTD, states["layers_L"] = self._repeat(repeats, x_BTD, pos_BT, before, *given)
     if rest:
       tail = Pattern(self.layers[:rest], self.remat, name="tail")
-      x_BTD, states["tail"] = tail(x_BTD, pos_BT, state and state["tail"], memory, train)
+      x_BTD, states["tail"] = tail(x_BTD, pos_BT, state and state["tail"], *given)
     return x_BTD, states if state is not None else None
 
   def _repeat(
@@ -144,17 +149,19 @@ class Stack(nn.Module):
     state: Any,
     memory: Memory | None,
     train: bool,
+    prefix_BT: jax.Array | None,
   ) -> tuple[jax.Array, Any]:
     """The pattern as a function, so that one body serves the loop, the scan and their `init`."""
     pattern = Pattern(self.layers, self.remat, parent=None)
 
     def init(key: jax.Array) -> dict:
-      return pattern.init(key, x_BTD, pos_BT, None, memory, False)["params"]
+      return pattern.init(key, x_BTD, pos_BT, None, memory, False, prefix_BT)["params"]
 
     def turn(x_BTD: jax.Array, each: tuple) -> tuple[jax.Array, Any]:
       params, state, key = each
       rngs = {} if key is None else {"dropout": key}
-      return pattern.apply({"params": params}, x_BTD, pos_BT, state, memory, train, rngs=rngs)
+      given = (x_BTD, pos_BT, state, memory, train, prefix_BT)
+      return pattern.apply({"params": params}, *given, rngs=rngs)
 
     if self.is_initializing():
       params = self.param("layers_L", lambda key: jax.vmap(init)(jax.random.split(key, repeats)))

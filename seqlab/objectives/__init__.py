@@ -9,8 +9,10 @@ from seqlab.objectives.classification import Classification
 from seqlab.objectives.language_model import LanguageModel
 from seqlab.objectives.masked_language_model import MaskedLanguageModel
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
+from seqlab.objectives.prefix_language_model import PrefixLanguageModel
 from seqlab.objectives.regression import Regression
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
+from seqlab.objectives.span_corruption import SpanCorruption
 from seqlab.objectives.tagging import Tagging
 from seqlab.objectives.variational import Variational
 
@@ -18,6 +20,8 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   language_model=LanguageModel,
   masked_language_model=MaskedLanguageModel,
   sequence_to_sequence=SequenceToSequence,
+  prefix_language_model=PrefixLanguageModel,
+  span_corruption=SpanCorruption,
   classification=Classification,
   multi_label_classification=MultiLabelClassification,
   regression=Regression,

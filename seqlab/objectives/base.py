@@ -89,7 +89,8 @@ class Objective(Protocol):
   exactly. `metrics["loss"]` is always there: its weight is what the scalar is a mean over, and
   gradient accumulation weights by it.
 
-  rows: the rows that it reads, or "" for those of `config.data.rows`. counts: what the weight of
+  rows: the rows that it reads, or "" for those of `config.data.rows`; arguments of its own that the
+  rows have too are theirs. counts: what the weight of
   its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
   writes: what a model of it makes: "continuations" of a text, "targets" of a source, "arrays" by
   the objective's `draw`, or "" for nothing.

@@ -1,30 +1,39 @@
 """Tokens that were hidden, from the text on both sides (BERT, arXiv:1810.04805, section 3.1), in
 nats per hidden token.
 
-The batch holds `tokens_BT`, `pos_BT` and `weight_BT`. Of the tokens of the text a share is chosen;
-80% of the chosen are replaced by the padding id, which comes from no text, 10% by any id, and 10%
-stay.
+The batch holds `tokens_BT`, `pos_BT` and `weight_BT`, and `begins_BT` where whole words are hidden.
+Of the tokens of the text a share is chosen; 80% of the chosen are replaced by the padding id, which
+comes from no text, 10% by any id, and 10% stay.
 """
 
 from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
+from jax import lax
 
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 
 
 class MaskedLanguageModel(OnePlayer):
-  """rate: share of the tokens that is to be told. ids: of the vocabulary, of which `pad` hides and
-  `eot` is never hidden.
+  """rate: share of the tokens that is to be told. words: all tokens of a word, or none
+  (arXiv:1906.08101). ids: of the vocabulary, of which `pad` hides and `eot` is never hidden.
   """
 
   counts: ClassVar[str] = "hidden tokens"
   whole_text: ClassVar[bool] = False
 
-  def __init__(self, network: Network, ids: int, pad: int, eot: int, rate: float = 0.15):
-    self.network, self.rate = network, rate
+  def __init__(
+    self,
+    network: Network,
+    ids: int,
+    pad: int,
+    eot: int,
+    rate: float = 0.15,
+    words: bool = False,
+  ):
+    self.network, self.rate, self.words = network, rate, words
     self.ids, self.pad, self.eot = ids, pad, eot
 
   def loss(
@@ -32,7 +41,8 @@ class MaskedLanguageModel(OnePlayer):
   ) -> tuple[jax.Array, Metrics, dict]:
     params, tokens_BT = params[player], batch["tokens_BT"]
     text_BT = (batch["weight_BT"] > 0) & (tokens_BT != self.eot)
-    shown_BT, chosen_BT = hide(tokens_BT, text_BT, key, self.rate, self.ids, self.pad)
+    begins_BT = batch["begins_BT"] if self.words else None
+    shown_BT, chosen_BT = hide(tokens_BT, text_BT, key, self.rate, self.ids, self.pad, begins_BT)
     x_BTD, _ = self.network(params, shown_BT, batch["pos_BT"], key=key)
     head_VD = self.network(params, method="unembedding")
     weight_BT = chosen_BT.astype(jnp.float32)
@@ -48,8 +58,10 @@ def hide(
   rate: float,
   ids: int,
   pad: int,
+  begins_BT: jax.Array | None = None,
 ) -> tuple[jax.Array, jax.Array]:
-  """(the tokens as the network sees them, which of them it is to tell).
+  """(the tokens as the network sees them, which of them it is to tell). Where it is known which
+  tokens begin a word, those of a word go the same way: hidden, replaced or left.
 
   Without a key, in evaluation, a row's own tokens decide what is hidden in it, so that the result
   does not depend on the batch around it.
@@ -66,6 +78,10 @@ def hide(
     odd_T = 2 * jnp.arange(tokens_BT.shape[1], dtype=jnp.uint32) + 1
     number_B = jnp.sum(tokens_BT.astype(jnp.uint32) * odd_T, 1, dtype=jnp.uint32)
   chosen_BT, how_BT, any_BT = jax.vmap(row, (None, 0))(seed, number_B)
+  if begins_BT is not None:
+    time_T = jnp.arange(tokens_BT.shape[1])
+    first_BT = lax.cummax(jnp.where(begins_BT > 0, time_T, 0), axis=1)
+    chosen_BT, how_BT = (jnp.take_along_axis(x, first_BT, 1) for x in (chosen_BT, how_BT))
   chosen_BT = (chosen_BT < rate) & text_BT
   replaced_BT = jnp.where(how_BT < 0.8, pad, jnp.where(how_BT < 0.9, any_BT, tokens_BT))
   return jnp.where(chosen_BT, replaced_BT, tokens_BT), chosen_BT

@@ -2,8 +2,8 @@
 caches.
 
 Owes the rest one visibility rule: a query sees the keys of its own segment that are not later than
-it (where `causal`) and, with a window, fewer than `window` steps away. Keys of segment EMPTY are
-empty slots. A query that sees nothing gets zeros.
+it (where `causal`), or of a prefix, and, with a window, fewer than `window` steps away. Keys of
+segment EMPTY are empty slots. A query that sees nothing gets zeros.
 Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:2408.00118, section
 2.
 """
@@ -24,13 +24,15 @@ EMPTY = np.iinfo(np.int32).min  # the segment of no query
 _BLOCK, _BLOCKS = 64, 8
 
 
-def visible(segment_BT, segment_BS, time_T, time_S, window=None, causal=True):
+def visible(segment_BT, segment_BS, time_T, time_S, window=None, causal=True, prefix_BS=None):
   """Which keys each query sees: bool [B, T, S]."""
   gap_TS = time_T[:, None] - time_S[None, :]
-  seen_TS = gap_TS >= 0 if causal else np.ones(gap_TS.shape, bool)
+  seen_BTS = (gap_TS >= 0 if causal else np.ones(gap_TS.shape, bool))[None]
+  if prefix_BS is not None:
+    seen_BTS = seen_BTS | prefix_BS[:, None, :]
   if window is not None:
-    seen_TS = seen_TS & (abs(gap_TS) < window)
-  return (segment_BT[:, :, None] == segment_BS[:, None, :]) & seen_TS
+    seen_BTS = seen_BTS & (abs(gap_TS) < window)
+  return (segment_BT[:, :, None] == segment_BS[:, None, :]) & seen_BTS
 
 
 def attention_naive(
@@ -47,6 +49,7 @@ def attention_naive(
   slopes_H=None,
   scale=None,
   causal=True,
+  prefix_BS=None,
 ):
   """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
   dtype = wide(q_BHTK.dtype)
@@ -58,7 +61,8 @@ def attention_naive(
     s_BHTS = softcap * jnp.tanh(s_BHTS / softcap)
   if slopes_H is not None:
     s_BHTS -= slopes_H[:, None, None] * abs(time_T[:, None] - time_S[None, :])
-  mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None]
+  where = (segment_BT, segment_BS, time_T, time_S, window, causal, prefix_BS)
+  mask_BHTS = visible(*where)[:, None]
   p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BHTK.dtype)
   y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=dtype)
   return y_BHTK.astype(q_BHTK.dtype)
@@ -78,6 +82,7 @@ def attention(
   slopes_H=None,
   scale=None,
   causal=True,
+  prefix_BS=None,
 ):
   """Attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
   float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
@@ -86,18 +91,19 @@ def attention(
   [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows (numpy
   arrays, where they are known, let the op skip what they rule out). slopes_H: ALiBi, bias -slope *
   (time difference). softcap: scores become cap * tanh(score / cap). scale: K^-0.5 where None.
+  prefix_BS: bool [B, S], keys that all queries of their segment see, earlier ones too.
   """
   where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
-  form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale, causal=causal)
+  where |= dict(window=window, causal=causal, prefix_BS=prefix_BS)
+  form = dict(softcap=softcap, slopes_H=slopes_H, scale=scale)
   place = backend()
   if place == "reference":
     return attention_naive(q_BHTK, k_BHSK, v_BHSK, **where, **form)
   if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
-    mask = visible(**where, window=window, causal=causal)[:, None]
+    mask = visible(**where)[:, None]
     known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
-    in_order = (
-      causal and known and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
-    )
+    ordered = causal and prefix_BS is None and known
+    in_order = ordered and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
     q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
     y_BTHK = jax.nn.dot_product_attention(
       q_BTHK,
@@ -137,14 +143,16 @@ def _attention_xla(
   slopes_H,
   scale,
   causal,
+  prefix_BS,
 ):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
   q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
   scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
-  mask = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None, None]
+  where = (segment_BT, segment_BS, time_T, time_S, window, causal, prefix_BS)
+  mask = visible(*where)[:, None, None]
   if softcap is None and slopes_H is None:
     parts = []
-    for rows, keys in _blocks(time_T, time_S, window, causal):
+    for rows, keys in _blocks(time_T, time_S, window, causal and prefix_BS is None):
       k, v = k_BHSK[:, :, keys], v_BHSK[:, :, keys]
       parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, mask[..., rows, keys], float(scale)))
     y_BJGTK = jnp.concatenate(parts, 3)

@@ -48,12 +48,29 @@ def chunked_cross_entropy(
   """
   if backend() == "reference":
     return chunked_cross_entropy_naive(x_BTD, head_VD, labels_BT, weight_BT, z_loss=z_loss)
+  chunk = _steps(x_BTD, head_VD, chunk)
+  loss, nll = _chunked(x_BTD, head_VD, labels_BT, weight_BT, float(z_loss), chunk)
+  return loss, lax.stop_gradient(nll)
+
+
+def likeliest(x_BTD, head_VD, chunk: int | None = None):
+  """The id of the highest logit of each token, int32 [B, T], with as many logits held at once."""
+  head_VD = head_VD.astype(x_BTD.dtype)
+
+  def step(_, inputs):
+    return _, jnp.argmax(product(inputs[0], head_VD, (2,), (1,)), -1).astype(jnp.int32)
+
+  _, ids = _loop(step, None, _split((x_BTD,), _steps(x_BTD, head_VD, chunk)))
+  return _join(ids, x_BTD.shape[1])
+
+
+def _steps(x_BTD, head_VD, chunk):
+  """Time steps whose logits are held at once."""
   batch, length, _ = x_BTD.shape
   if chunk is None:
     at_once = _LOGITS_AT_ONCE.get(backend(), _LOGITS_AT_ONCE_ELSEWHERE)
     chunk = max(1, at_once // (batch * head_VD.shape[0]))
-  loss, nll = _chunked(x_BTD, head_VD, labels_BT, weight_BT, float(z_loss), min(chunk, length))
-  return loss, lax.stop_gradient(nll)
+  return min(chunk, length)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5))

@@ -34,7 +34,7 @@ def words(config_key: str, language: str = "auto") -> Step:
       f"{config_key}: language={language!r} of words() must be one of {', '.join(_LANGUAGES)}"
       f"{nearest(language, _LANGUAGES)}"
     )
-  cut = functools.partial(_jieba, config_key) if language == "auto" else None
+  cut = functools.partial(chinese_words, config_key) if language == "auto" else None
   return Step(lambda text: " ".join(split_words(text, cut)))
 
 
@@ -58,9 +58,14 @@ def _patterns() -> tuple[Any, Any]:
 
 
 @functools.cache
-def _jieba(config_key: str) -> Callable[[str], list[str]]:
-  """Loaded with the first Chinese text: the dictionary takes a second."""
-  jieba = package("jieba", "words()", config_key)
+def chinese_words(config_key: str, step: str = "words()") -> Callable[[str], list[str]]:
+  """What cuts a run of Chinese characters. Loaded with the first Chinese text: the dictionary takes
+  a second.
+
+  Raises:
+    UserError: `step` of the key needs a package that is not installed.
+  """
+  jieba = package("jieba", step, config_key)
   tokenizer = jieba.Tokenizer()
   jieba.setLogLevel("WARNING")  # it tells on stderr that it loads
   return tokenizer.lcut

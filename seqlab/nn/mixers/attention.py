@@ -51,7 +51,11 @@ class Attention(Mixer):
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None = None,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, kv_heads, head_width = x_BTD.shape[-1], *self._heads(x_BTD.shape[-1])
     q_BTHK = self._project(x_BTD, "q", self.heads, head_width)
@@ -62,7 +66,7 @@ class Attention(Mixer):
     if self.positions == "rope":
       q_BTHK, k_BTHK = (rope(x, pos_BT, self.rope_base) for x in (q_BTHK, k_BTHK))
     q_BHTK, k_BHTK, v_BHTK = (jnp.swapaxes(x, 1, 2) for x in (q_BTHK, k_BTHK, v_BTHK))
-    y_BHTK, state = self._attend(q_BHTK, k_BHTK, v_BHTK, pos_BT, state)
+    y_BHTK, state = self._attend(q_BHTK, k_BHTK, v_BHTK, pos_BT, state, prefix_BT)
     y_BTHK = jnp.swapaxes(y_BHTK, 1, 2)
     y_BTD = dense(y_BTHK, weight(self, "out_HKD", (self.heads, head_width, width)), contract=2)
     if self.bias:
@@ -87,10 +91,17 @@ class Attention(Mixer):
 
   def noncausal(self) -> Mixer | None:
     """The same attention without the causal mask."""
+    return self._as(AttentionBothWays)
+
+  def prefixed(self) -> Mixer | None:
+    """The same attention, whose causal mask is lifted inside a prefix."""
+    return self._as(AttentionOverPrefix)
+
+  def _as(self, other: "type[Attention]") -> Mixer | None:
     if type(self) is not Attention:  # a user's own, whose code must not be lost
       return None
     fields = (f.name for f in dataclasses.fields(self) if f.name not in ("parent", "name"))
-    return AttentionBothWays(**{name: getattr(self, name) for name in fields}, parent=None)
+    return other(**{name: getattr(self, name) for name in fields}, parent=None)
 
   def check(self, width: int) -> None:
     if self.positions not in POSITIONS:
@@ -132,6 +143,7 @@ class Attention(Mixer):
     v_BHTK: jax.Array,
     pos_BT: jax.Array,
     state: dict | None,
+    prefix_BT: jax.Array | None,
   ) -> tuple[jax.Array, dict | None]:
     options = dict(
       window=self.window or None,
@@ -143,7 +155,8 @@ class Attention(Mixer):
     if state is None:
       segment_BT = time_T - pos_BT  # a document is told by when it began
       segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options, causal=self.causal), None
+      seen = dict(causal=self.causal, prefix_BS=prefix_BT)
+      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options, **seen), None
 
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
     segment_BT = time + time_T - pos_BT
@@ -163,6 +176,8 @@ class Attention(Mixer):
         **options,
       )
     else:
+      if prefix_BT is not None:  # all that is in the cache was before
+        prefix_BT = jnp.pad(prefix_BT, ((0, 0), (slots, 0)))
       y_BHTK = attention(
         q_BHTK,
         jnp.concatenate([k_BHSK, k_BHTK], 2),
@@ -171,6 +186,7 @@ class Attention(Mixer):
         segment_BS=jnp.concatenate([segment_BS, segment_BT], 1),
         time_T=time + time_T,
         time_S=jnp.concatenate([time_S, time + time_T]),
+        prefix_BS=prefix_BT,
         **options,
       )
     kept = min(length, slots)
@@ -191,6 +207,14 @@ class AttentionBothWays(Attention):
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     raise TypeError("attention both ways reads whole sequences and has no state")
+
+
+class AttentionOverPrefix(Attention):
+  """Attention in which the tokens of a prefix see each other on both sides (arXiv:1910.10683,
+  section 3.2.1, figure 4).
+  """
+
+  reads_prefix: ClassVar[bool] = True
 
 
 def _slot_times(read: jax.Array, slots: int) -> jax.Array:

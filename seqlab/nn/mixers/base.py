@@ -10,13 +10,14 @@ is here and nothing is kept; None comes back. Otherwise the state that the token
 in, and the state after these tokens comes out, so that any cut of a sequence gives what the whole
 gives (the splitting law).
 
-An encoder takes `bidirectional.both_ways(mixer)`, which has no state.
+An encoder takes `bidirectional.both_ways(mixer)`, which has no state; a decoder of a prefix takes
+`prefixed(mixer)`.
 
 Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can hold) and `dtype`
 (of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BHSK`).
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -25,6 +26,8 @@ import jax.numpy as jnp
 
 class Mixer(nn.Module):
   """Base of all mixers; `seqlab.laws` holds what each must satisfy."""
+
+  reads_prefix: ClassVar[bool] = False  # it is called with `prefix_BT` behind the state
 
   def __call__(
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
@@ -40,5 +43,17 @@ class Mixer(nn.Module):
     """
     return None
 
+  def prefixed(self) -> "Mixer | None":
+    """This mixer with one more argument, `prefix_BT` (bool, or None for no prefix): the tokens of a
+    document's prefix see each other on both sides. A prefix must come in one call; cut anywhere
+    else, a sequence gives what the whole gives. None where it has no such form.
+    """
+    return None
+
   def check(self, width: int) -> None:
     """Raises a UserError where an argument is out of range or does not fit the width."""
+
+
+def prefixed(mixer: Mixer) -> Mixer:
+  """What a decoder of a prefix makes of a mixer: one that reads from left to right alone stays."""
+  return mixer.prefixed() or mixer
