@@ -107,6 +107,17 @@ COMMANDS = dict(
       STEP,
     ),
   ),
+  attention=Command(
+    "seqlab.maps",
+    "Draw which tokens a trained model looks at.",
+    'seqlab attention --workdir=runs/multi30k --source="Ein Hund rennt."',
+    (
+      WORKDIR,
+      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
+      ("--text", dict(action="append", default=[], help="text to look at, or what is written")),
+      STEP,
+    ),
+  ),
   reproduce=Command(
     "seqlab.reproduce",
     "Run published results anew and say PASS or FAIL; writes docs/results.md.",

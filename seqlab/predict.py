@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from seqlab import pictures
 from seqlab.data.documents import Document
-from seqlab.errors import UserError
 from seqlab.predictors import predictor
 from seqlab.predictors.base import Line
 from seqlab.predictors.classes import Classes
@@ -61,8 +60,5 @@ def _show_confusion(says: Classes, lines: Sequence[Line], name: str) -> None:
   if len(says.names) > _DRAWN:
     return
   path = says.run.folder / f"confusion_{name}.png"
-  try:
-    path.write_bytes(pictures.confusion(says.names, counts))
-  except OSError as error:
-    raise UserError(f"{path}: cannot be written ({error.strerror or error})") from None
+  pictures.save(path, pictures.confusion(says.names, counts))
   print(f"picture: {path}")

@@ -7,7 +7,8 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from seqlab.leaves import path_of
+from seqlab.leaves import by_path, path_of
+from seqlab.nn.layers import NOTES
 from seqlab.nn.stack import unrolled
 
 
@@ -40,6 +41,13 @@ class Network:
       return self.module.apply({"params": params}, *inputs, method=method)
     rngs = {} if key is None else {"dropout": key}
     return self.module.apply({"params": params}, *inputs, train=key is not None, rngs=rngs)
+
+  def noted(self, params: dict, *inputs: Any) -> dict[str, jax.Array]:
+    """What the layers note of their work on these inputs, by path: the weights of attention,
+    `stack/layers_L/block0/cross/weights_BHTS`.
+    """
+    _, notes = self.module.apply({"params": params}, *inputs, mutable=[NOTES])
+    return by_path(notes.get(NOTES, {}))
 
   def unrolled(self, tree: dict) -> dict:
     """Parameters or a state with the stack's layers apart, which a call takes as well: for loops,

@@ -49,9 +49,33 @@ def attention_naive(
   causal=True,
 ):
   """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
+  where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
+  form = dict(window=window, softcap=softcap, slopes_H=slopes_H, scale=scale, causal=causal)
+  p_BHTS = attention_weights(q_BHTK, k_BHSK, **where, **form).astype(q_BHTK.dtype)
+  v_BHSK = jnp.repeat(v_BHSK, q_BHTK.shape[1] // v_BHSK.shape[1], 1)
+  y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=wide(p_BHTS.dtype))
+  return y_BHTK.astype(q_BHTK.dtype)
+
+
+def attention_weights(
+  q_BHTK,
+  k_BHSK,
+  *,
+  segment_BT,
+  segment_BS,
+  time_T,
+  time_S,
+  window=None,
+  softcap=None,
+  slopes_H=None,
+  scale=None,
+  causal=True,
+):
+  """What each query gives each key, [B, H, T, S], float32 at least; a query's sum is 1, or 0 where
+  it sees nothing.
+  """
   dtype = wide(q_BHTK.dtype)
-  groups = q_BHTK.shape[1] // k_BHSK.shape[1]
-  k_BHSK, v_BHSK = (jnp.repeat(x, groups, 1) for x in (k_BHSK, v_BHSK))
+  k_BHSK = jnp.repeat(k_BHSK, q_BHTK.shape[1] // k_BHSK.shape[1], 1)
   scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
   s_BHTS = jnp.einsum("bhtk,bhsk->bhts", q_BHTK, k_BHSK, preferred_element_type=dtype) * scale
   if softcap is not None:
@@ -59,9 +83,7 @@ def attention_naive(
   if slopes_H is not None:
     s_BHTS -= slopes_H[:, None, None] * abs(time_T[:, None] - time_S[None, :])
   mask_BHTS = visible(segment_BT, segment_BS, time_T, time_S, window, causal)[:, None]
-  p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BHTK.dtype)
-  y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=dtype)
-  return y_BHTK.astype(q_BHTK.dtype)
+  return jax.nn.softmax(s_BHTS, -1, where=mask_BHTS)
 
 
 def attention(
