@@ -96,7 +96,7 @@ COMMANDS = dict(
   ),
   predict=Command(
     "seqlab.predict",
-    "Classes or numbers of texts, tags of words by a trained model; scores with intervals.",
+    "Classes or numbers of texts or images, tags of words by a trained model; scores of a set.",
     'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
     (
       WORKDIR,

@@ -66,7 +66,7 @@ ROOMS = {
   "generate": "errors beam scores results table trained",
   "maps": "errors spec data pictures generate trained",
   "predictors": "errors spec axes data objectives build scores trained evaluate",
-  "predict": "errors data results pictures table trained predictors",
+  "predict": "results pictures table trained predictors",
   "sample": "errors axes data config decode generated trained",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
