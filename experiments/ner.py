@@ -21,13 +21,17 @@ Expected: span F1 of three seeds, each with a 95% interval of about ±1.5 over s
 from ml_collections import ConfigDict
 
 
-def get_config(language="en"):
+def get_config(kind="en"):
+  language, _, network = kind.partition("_")
   config = ConfigDict()
   config.objective = "tagging()"
   config.steps, config.batch, config.length = 300, 32, 72
   config.lr, config.schedule, config.decay = 3e-3, "cosine(warmup=30, final=0.05)", 0.1
-  config.model = ConfigDict(dict(name="encoder", width=96, depth=1, dropout=0.3))
-  config.model.mixer, config.model.mlp = "lstm()", "none()"
+  config.model = ConfigDict(dict(name="encoder", width=96, dropout=0.3))
+  if network == "cnn":
+    config.model.name = "dilated_cnn(dilations=(1, 2, 4), ratio=1.0)"
+  else:
+    config.model.depth, config.model.mixer, config.model.mlp = 1, "lstm()", "none()"
   made = f"sentences=3000, language='{language}'"
   held = f"sentences=500, language='{language}', part='held_out'"
   config.data = ConfigDict(dict(source=f"entities({made})", valid=f"entities({held})"))

@@ -41,7 +41,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "classification, multi_label_classification, regression; of arrays classification, "
     "autoencoding, variational, adversarial"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
-    "text_cnn; of arrays mlp, cnn, autoencoder, vae, gan, with their sizes as arguments"),
+    "text_cnn, dilated_cnn; of arrays mlp, cnn, autoencoder, vae, gan; their sizes are arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
   "model.mixer": ("attention(heads=4)", "sequence mixers; | repeats them as a pattern over depth"),

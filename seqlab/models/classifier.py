@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.models.decoder import Decoder
+from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.nn.layers import bias, weight
 from seqlab.ops.dense import dense
 
@@ -19,7 +20,7 @@ class Classifier(nn.Module):
   pool: "mean" over the tokens of the text, or "last", the feature of its last token.
   """
 
-  decoder: Decoder
+  decoder: Decoder | DilatedCnn
   classes: int
   pool: str = "mean"
 

@@ -12,6 +12,7 @@ from ml_collections import ConfigDict
 from seqlab.errors import UserError, nearest
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
+from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
@@ -109,6 +110,29 @@ def text_cnn(
   return Network(made)
 
 
+def dilated_cnn(
+  config: ConfigDict,
+  ends: Ends,
+  window: int = 3,
+  dilations: tuple[int, ...] = (1, 2, 4, 8),
+  iterations: int = 1,
+  ratio: float = 0.5,
+) -> Network:
+  """Residual convolutions over a text, `ratio` times as wide inside; of `config.model` it reads
+  width, vocab, norm, pool, dropout and dtype.
+  """
+  hidden = round(ratio * config.model.width) if 0 < ratio < float("inf") else 0
+  if not dilations or min(*dilations, window, iterations, hidden) < 1:
+    raise UserError(
+      f"config.model.name={config.model.name!r}: window, dilations and iterations of 1 or more and "
+      f"a ratio that leaves features of config.model.width={config.model.width} are wanted"
+    )
+  common = _common(config, ends)
+  own = {name: common[name] for name in ("vocab", "width", "norm", "dropout", "dtype")}
+  made = DilatedCnn(window=window, dilations=dilations, iterations=iterations, hidden=hidden, **own)
+  return _headed(made, config, ends)
+
+
 def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:
   """attention: "dot" over the encoder's features, with the heads of the mixers' attention (4 where
   there is none), "additive", or "none": the decoder goes on from the encoder's last state.
@@ -141,7 +165,7 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
 ATTENTIONS = ("dot", "additive", "none")
 
 
-def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
+def _headed(body: Decoder | DilatedCnn, config: ConfigDict, ends: Ends) -> Network:
   """With a head over classes or tags in place of the one over tokens, where there are any."""
   if ends.tags:
     return Network(Tagger(body, ends.tags, ends.crf))
