@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from members import parameters
 from scipy.linalg import sqrtm
 
 from seqlab import networks
@@ -13,8 +14,12 @@ from seqlab.cli import main
 from seqlab.config import load
 from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
+from seqlab.leaves import by_path, nest
+from seqlab.models.network import Network
+from seqlab.models.spectral import normalised
 from seqlab.networks import Ends
 from seqlab.objectives.adversarial import LOSSES, Adversarial
+from seqlab.ops.spectral_norm import spectral_norm
 from seqlab.optim import make_optimizer
 from seqlab.scores.generated import coverage, frechet, modes
 from seqlab.step import init_state, make_train_step
@@ -141,17 +146,43 @@ def test_classes_are_told_to_both():
     game("gan(conditional=True)", packing=2)
 
 
+def test_spectral_norms():
+  """Against the decomposition: the value, its gradient, and what is left of a discriminator's."""
+  random, both = np.random.default_rng(1), jax.jit(jax.value_and_grad(spectral_norm))
+  for shape in ((40, 7), (7, 40), (5, 1)):
+    w = random.normal(size=shape).astype("f4")
+    u, s, vt = np.linalg.svd(w)
+    value, slope = both(w)
+    np.testing.assert_allclose(value, s[0], rtol=0.02)
+    assert value <= s[0] * (1 + 1e-5)
+    assert np.sum(slope * np.outer(u[:, 0], vt[0])) > 0.95, "its gradient is u v^T"
+  judge = game(
+    "gan(latent=3, critic_hidden=(16, 8), pieces=2, spectral=True)"
+  ).network.discriminator
+  x_BD = random.random((3, 4)).astype("f4")
+  params = parameters(judge, x_BD, None)
+  kept = by_path(jax.jit(normalised)(params))
+  for path, before in by_path(params).items():
+    matrix = before.reshape(len(before), -1)
+    norm = 1 if "bias" in path else np.linalg.svd(matrix)[1][0]
+    np.testing.assert_allclose(kept[path], before / norm, rtol=0.02, atol=1e-5)
+  want = Network.__call__(judge, nest(kept), x_BD, None)
+  np.testing.assert_allclose(jax.jit(judge)(params, x_BD, None), want, rtol=1e-5)
+
+
 def test_losses_are_the_same_on_every_mesh():
-  of = game("gan(latent=8, channels=(4, 8), critic_hidden=(8,))", (8, 8, 1), packing=2)
+  of = game(
+    "gan(latent=8, channels=(4, 8), critic_hidden=(8,), spectral=True)", (8, 8, 1), packing=2
+  )
   same_on_a_mesh(of, batch(8, (8, 8, 1)), dict(data=2, fsdp=2, tensor=2), steps=3)
 
 
 def test_modes_are_counted():
   centres = np.array([[0.0, 0], [10, 0], [0, 10]])
   label = np.repeat(np.arange(3), 500)
-  real = centres[label] + 0.1 * DRAW.normal(size=(1500, 2))
+  real = centres[label] + 0.1 * np.random.default_rng(2).normal(size=(1500, 2))
   found = modes(real, real, label)
-  assert found["modes"] == 3 and found["reverse_kl"] < 1e-6 and found["high_quality"] > 0.98
+  assert found["modes"] == 3 and found["reverse_kl"] < 1e-4 and found["high_quality"] > 0.98
   half = np.concatenate([real[:500], real[500:1000], np.full((1000, 2), 5.0)])
   found = modes(half, real, label)
   assert found["modes"] == 2 and abs(found["high_quality"] - 0.5) < 0.02
@@ -284,7 +315,8 @@ def test_a_game_resumes_bitwise(digits, tmp_path):
 
   flags = [
     "--config.data.source=digits()", "--config.objective=adversarial(critic=2)",
-    "--config.model.name=gan(latent=4, channels=(8,))", "--config.steps=12", "--config.batch=16",
+    "--config.model.name=gan(latent=4, channels=(8,), spectral=True)", "--config.steps=12",
+    "--config.batch=16",
     "--config.ema=0.9", "--config.checkpoint.every=6", "--config.inner_steps=3",
     "--config.log.tensorboard=False", f"--workdir={tmp_path}",
   ]  # fmt: skip
