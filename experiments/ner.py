@@ -6,8 +6,8 @@ Paper:    a bidirectional LSTM under a CRF, Lample et al. 2016 (arXiv:1603.01360
           it attention, one takes the CRF away.
 Command:  seqlab train --config=experiments/ner.py --workdir=runs/ner
           seqlab predict --workdir=runs/ner
-          the same with --config=experiments/ner.py:zh for Chinese characters, :en_cnn or :zh_cnn for
-          dilated convolutions (arXiv:1702.02098), --config.model.mixer="attention(heads=4)",
+          the same with --config=experiments/ner.py:zh for Chinese characters, :en_cnn or :zh_cnn
+          for dilated convolutions (arXiv:1702.02098), --config.model.mixer="attention(heads=4)",
           --config.objective="tagging(crf=False)".
 Time:     20 to 45 seconds on 2 CPU cores with other work beside it, and 5 for predict.
 Expected: span F1 of three seeds, each with a 95% interval of about ±1.5 over sentences:

@@ -42,7 +42,7 @@ NETWORKS = {
   "regression": ("decoder", "encoder", "dilated_cnn"),
   "tagging": ("decoder", "encoder", "dilated_cnn"),
   "autoencoding": ("autoencoder",),
-  "variational": ("vae",),
+  "variational": ("vae", "text_vae"),
   "adversarial": ("gan",),
 }
 

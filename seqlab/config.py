@@ -38,10 +38,10 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "ema": (0.0, "decay of the average of parameters that is evaluated; 0 for none"),
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
   "objective": ("language_model()", "or masked_language_model, sequence_to_sequence, tagging, "
-    "classification, multi_label_classification, regression; of arrays classification, "
-    "autoencoding, variational, adversarial"),
+    "classification, multi_label_classification, regression, variational; of arrays "
+    "classification, autoencoding, variational, adversarial"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
-    "text_cnn, dilated_cnn; of arrays mlp, cnn, autoencoder, vae, gan; their sizes are arguments"),
+    "text_cnn, dilated_cnn, text_vae; of arrays mlp, cnn, autoencoder, vae, gan"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
   "model.mixer": ("attention(heads=4)", "sequence mixers; | repeats them as a pattern over depth"),

@@ -83,13 +83,19 @@ class Decoding:
     self._unrolled = jax.jit(network.unrolled)
 
   def __call__(
-    self, params: dict, prompts: list[np.ndarray], tokens: int, seed: int = 0
+    self,
+    params: dict,
+    prompts: list[np.ndarray],
+    tokens: int,
+    seed: int = 0,
+    given: tuple[np.ndarray, ...] = (),
   ) -> Iterator[list[np.ndarray]]:
     """Yields, a dispatch at a time, the new ids of each row. A row ends with (and without showing)
     end-of-text.
 
     prompts: ids of each row, of at least one token each; the first is position 0 of a document.
-    tokens: new ids of a row at most.
+    tokens: new ids of a row at most. given: what the network reads besides in its first call, and
+      its state remembers.
     """
     lengths = np.array([len(p) for p in prompts])
     shared, longest = int(lengths.min()), int(lengths.max())
@@ -98,7 +104,7 @@ class Decoding:
       row_T[: len(ids)] = ids
     capacity = -(-(longest + tokens) // 128) * 128  # rounded, so that lengths share a program
     params = self._unrolled(params)
-    carry = self._prefill(params, prompt_BT[:, :shared], seed, capacity)
+    carry = self._prefill(params, prompt_BT[:, :shared], seed, capacity, given)
     emitted = np.zeros(len(prompts), int)
     ended = np.zeros(len(prompts), bool)
     for start in range(shared, longest + tokens, self._chunk):
@@ -120,11 +126,13 @@ class Decoding:
         return
 
   @functools.partial(jax.jit, static_argnums=(0, 4))
-  def _prefill(self, params: dict, prompt_BT: jax.Array, seed: jax.Array, capacity: int) -> dict:
+  def _prefill(
+    self, params: dict, prompt_BT: jax.Array, seed: jax.Array, capacity: int, given: tuple
+  ) -> dict:
     rows, length = prompt_BT.shape
     pos_BT = jnp.broadcast_to(jnp.arange(length, dtype=jnp.int32), prompt_BT.shape)
     state = self._network.unrolled(self._network.init_state(rows, capacity))
-    x_BTD, state = self._network(params, prompt_BT, pos_BT, state)
+    x_BTD, state = self._network(params, prompt_BT, pos_BT, state, *given)
     logits_BV = self._network(params, x_BTD[:, -1:], method="logits")[:, 0]
     seen_BV = jnp.zeros(logits_BV.shape, bool).at[jnp.arange(rows)[:, None], prompt_BT].set(True)
     seen_BV &= (

@@ -64,7 +64,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     POSITIVE: ("critic", "packing"), NONNEGATIVE: (
       "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
-    BELOW_1: ("label_smoothing",), OPEN: ("rate",),
+    BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("word_dropout",),
   },
 }  # fmt: skip
 

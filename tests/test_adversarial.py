@@ -12,6 +12,7 @@ from scipy.linalg import sqrtm
 from seqlab import networks
 from seqlab.cli import main
 from seqlab.config import load
+from seqlab.data.array_sources import read_arrays
 from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
 from seqlab.leaves import by_path, nest
@@ -239,6 +240,43 @@ def test_a_run_is_scored_against_real_examples(digits, capsys):
   assert "config.objective='adversarial()'" in capsys.readouterr().err
   assert main(["evaluate", f"--workdir={digits / 'judge'}", judge]) == 2
   assert "makes no images" in capsys.readouterr().err
+
+
+def test_a_classifier_says_what_it_sees(digits, tmp_path, capsys):
+  """Of images, which stand in the lines by their index."""
+  run = digits / "judge"
+
+  def said(*more, code=0):
+    assert main(["predict", f"--workdir={run}", *more]) == code
+    told = capsys.readouterr()
+    return told.err if code else told.out
+
+  def lines(split):
+    return [json.loads(line) for line in (run / f"predict_{split}.jsonl").read_text().splitlines()]
+
+  told, found = said(), lines("valid")
+  held = read_arrays("digits()", "hash(fraction=0.1)").splits["valid"]
+  assert [f["index"] for f in found] == list(range(len(found)))
+  assert [int(f["label"]) for f in found] == held["label_B"].tolist()
+  assert all(f["predicted"] == max(f["probabilities"], key=f["probabilities"].get) for f in found)
+  right = np.mean([f["label"] == f["predicted"] for f in found])
+  assert f"{100 * right:.2f} [" in told and "macro f1" in told and f"{len(found)} examples" in told
+  assert (run / "confusion_valid.png").is_file()
+  assert main(["evaluate", f"--workdir={run}"]) == 0
+  again = json.loads((run / "evaluate_valid.json").read_text())["accuracy"]
+  np.testing.assert_allclose(again, right, rtol=1e-6)
+  capsys.readouterr()
+
+  np.savez(tmp_path / "few.npz", images=held["image_BYXD"][:7])  # without labels
+  few, against = f"--data=npz(path='{tmp_path}/few.npz')", f"--against={run}/predict_valid.jsonl"
+  told = said(few)
+  assert "7 examples" in told and "macro f1" not in told
+  for own, other in zip(found, lines("data"), strict=False):
+    share = list(other["probabilities"].values())
+    np.testing.assert_allclose(share, list(own["probabilities"].values()), rtol=1e-3)
+    assert (other["index"], other["label"]) == (own["index"], None)
+  assert "of other examples than these 7" in said(few, against, code=2)
+  assert "--text='a': the run was trained on digits()" in said("--text=a", code=2)
 
 
 def test_samples_are_kept_and_the_same_again(digits):

@@ -230,47 +230,6 @@ def test_numbers(letters, capsys):
   assert "is no number, as regression() wants" in told
 
 
-def test_classes_of_images(tmp_path, capsys):
-  """Blank or not, and which half is bright: an index stands for the image."""
-  draw, file = np.random.default_rng(0), tmp_path / "held.npz"
-  label = draw.integers(0, 3, 300)
-  image = draw.random((300, 4, 4)).astype("f4") / 4
-  image[label == 1, :2] += 0.6
-  image[label == 2, 2:] += 0.6
-  np.savez(tmp_path / "all.npz", images=image, labels=label)
-  flags = {
-    "objective": "classification()", "model.name": "mlp(hidden=(8,))", "steps": 80, "batch": 32,
-    "data.source": f"npz(path='{tmp_path}/all.npz', labels='labels')", "lr": 0.02,
-    "schedule": "constant()", "data.valid": "tail(fraction=0.2)", "log.tensorboard": False,
-  }  # fmt: skip
-  run = tmp_path / "run"
-  said(capsys, "train", f"--workdir={run}", *(f"--config.{k}={v}" for k, v in flags.items()))
-  told = said(capsys, "predict", f"--workdir={run}")
-  found = lines(run / "predict_valid.jsonl")
-  assert found[0].keys() == {"index", "label", "predicted", "probabilities"} and len(found) == 60
-  assert [f["index"] for f in found] == list(range(60))
-  assert [int(f["label"]) for f in found] == label[240:].tolist()
-  right = np.mean([f["label"] == f["predicted"] for f in found])
-  assert right > 0.8 and f"{100 * right:.2f} [" in told and "macro f1" in told
-  assert "60 examples" in told and (run / "confusion_valid.png").is_file()
-  said(capsys, "evaluate", f"--workdir={run}")
-  again = json.loads((run / "evaluate_valid.json").read_text())["accuracy"]
-  assert again == pytest.approx(right)
-
-  np.savez(file, images=image[240:])
-  told = said(capsys, "predict", f"--workdir={run}", f"--data=npz(path='{file}')")
-  assert "60 examples" in told and "accuracy" not in told
-  for own, other in zip(found, lines(run / "predict_data.jsonl"), strict=True):
-    assert other == {**own, "label": None, "probabilities": other["probabilities"]}
-    assert other["probabilities"] == pytest.approx(own["probabilities"], rel=1e-4)
-  against = f"--against={run / 'predict_valid.jsonl'}"
-  assert "less the other's" in said(capsys, "predict", f"--workdir={run}", against)
-  told = said(capsys, "predict", f"--workdir={run}", f"--data=npz(path='{file}')", against, code=2)
-  assert "of other examples than these 60" in told
-  told = said(capsys, "predict", f"--workdir={run}", "--text=a", code=2)
-  assert "--text='a': the run was trained on npz(" in told
-
-
 def test_what_predict_is_not_for():
   run = types.SimpleNamespace(folder="runs/x", objective=None)
   run.config = types.SimpleNamespace(objective="language_model()")

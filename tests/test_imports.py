@@ -67,7 +67,8 @@ ROOMS = {
   "maps": "errors spec data pictures generate trained",
   "predictors": "errors spec axes data objectives build scores trained evaluate",
   "predict": "results pictures table trained predictors",
-  "sample": "errors axes data config decode generated trained",
+  "latent": "errors trained",
+  "sample": "errors axes data config decode generated trained latent",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
   "check": "errors runtime spec nn networks laws table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives step "

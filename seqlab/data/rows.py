@@ -10,6 +10,7 @@ import numpy as np
 from seqlab.data.examples import Examples
 from seqlab.data.packing import Packed
 from seqlab.data.pairs import OnePair, Pairs
+from seqlab.data.sentences import Sentences
 from seqlab.data.store import Tokens
 from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
@@ -59,6 +60,7 @@ ROWS: dict[str, type[TokenRows]] = {
   "examples": Examples,
   "pairs": Pairs,
   "one_pair": OnePair,
+  "sentences": Sentences,
   "tagged": Tagged,
 }
 

@@ -17,6 +17,7 @@ from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
 from seqlab.models.text_cnn import TextCnn
+from seqlab.models.text_vae import TextVae
 from seqlab.networks.ends import Ends
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
@@ -159,6 +160,15 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
   cross = CrossAttention(heads or 4, parent=None) if dot else AdditiveAttention(parent=None)
   own = tuple(dataclasses.replace(layer, cross=cross) for layer in layers)
   made = EncoderDecoder(layers=own, encoder_layers=reading(layers), **_common(config, ends))
+  return Network(made)
+
+
+def text_vae(config: ConfigDict, ends: Ends, latent: int = 32) -> Network:
+  """A sentence through `latent` normal numbers, read both ways, written from left to right."""
+  if latent < 1:
+    raise UserError(f"config.model.name: latent={latent} of text_vae(): 1 or more is wanted")
+  layers, own = make_layers(config), dict(latent=latent, pool=config.model.pool)
+  made = TextVae(layers=layers, encoder_layers=reading(layers), **own, **_common(config, ends))
   return Network(made)
 
 

@@ -21,7 +21,7 @@ class MaskedLanguageModel(OnePlayer):
   """
 
   counts: ClassVar[str] = "hidden tokens"
-  whole_text: ClassVar[bool] = False
+  whole_text: bool = False
 
   def __init__(self, network: Network, ids: int, pad: int, eot: int, rate: float = 0.15):
     self.network, self.rate = network, rate
