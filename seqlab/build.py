@@ -43,12 +43,12 @@ NETWORKS = {
   "prefix_language_model": ("prefix_decoder",),
   "sequence_to_sequence": ("encoder_decoder", "prefix_decoder"),
   "span_corruption": ("encoder_decoder", "prefix_decoder"),
-  "classification": ("decoder", "encoder", "text_cnn", "mlp", "cnn"),
-  "multi_label_classification": ("decoder", "encoder"),
-  "regression": ("decoder", "encoder"),
-  "tagging": ("decoder", "encoder"),
+  "classification": ("decoder", "encoder", "text_cnn", "dilated_cnn", "mlp", "cnn"),
+  "multi_label_classification": ("decoder", "encoder", "dilated_cnn"),
+  "regression": ("decoder", "encoder", "dilated_cnn"),
+  "tagging": ("decoder", "encoder", "dilated_cnn"),
   "autoencoding": ("autoencoder",),
-  "variational": ("vae",),
+  "variational": ("vae", "text_vae"),
   "adversarial": ("gan",),
 }
 

@@ -96,7 +96,7 @@ COMMANDS = dict(
   ),
   predict=Command(
     "seqlab.predict",
-    "Classes or numbers of texts, tags of words by a trained model; scores with intervals.",
+    "Classes or numbers of texts or images, tags of words by a trained model; scores of a set.",
     'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
     (
       WORKDIR,
@@ -114,6 +114,17 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--out", dict(metavar="DIR", required=True, help="new folder for the plain run")),
+      STEP,
+    ),
+  ),
+  attention=Command(
+    "seqlab.maps",
+    "Draw which tokens a trained model looks at.",
+    'seqlab attention --workdir=runs/multi30k --source="Ein Hund rennt."',
+    (
+      WORKDIR,
+      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
+      ("--text", dict(action="append", default=[], help="text to look at, or what is written")),
       STEP,
     ),
   ),

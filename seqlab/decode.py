@@ -82,13 +82,19 @@ class Decoding:
     self._unrolled = jax.jit(network.unrolled)
 
   def __call__(
-    self, params: dict, prompts: list[np.ndarray], tokens: int, seed: int = 0
+    self,
+    params: dict,
+    prompts: list[np.ndarray],
+    tokens: int,
+    seed: int = 0,
+    given: tuple[np.ndarray, ...] = (),
   ) -> Iterator[list[np.ndarray]]:
     """Yields, a dispatch at a time, the new ids of each row. A row ends with (and without showing)
     end-of-text.
 
     prompts: ids of each row, of at least one token each; the first is position 0 of a document.
-    tokens: new ids of a row at most.
+    tokens: new ids of a row at most. given: what the network reads besides in its first call, and
+      its state remembers.
     """
     longest = max(map(len, prompts))
     prompt_BT = np.full((len(prompts), longest), self._eot, np.int32)
@@ -98,7 +104,7 @@ class Decoding:
       pos_BT[row, longest - len(ids) :] = np.arange(len(ids))
     capacity = -(-(longest + tokens) // 128) * 128  # rounded, so that lengths share a program
     params = self._unrolled(params)
-    carry = self._prefill(params, prompt_BT, pos_BT, seed, capacity)
+    carry = self._prefill(params, prompt_BT, pos_BT, seed, capacity, given)
     ended = np.zeros(len(prompts), bool)
     for start in range(0, tokens, self._chunk):
       carry, new_TB = self._loop(params, carry)
@@ -113,11 +119,17 @@ class Decoding:
 
   @functools.partial(jax.jit, static_argnums=(0, 5))
   def _prefill(
-    self, params: dict, prompt_BT: jax.Array, pos_BT: jax.Array, seed: jax.Array, capacity: int
+    self,
+    params: dict,
+    prompt_BT: jax.Array,
+    pos_BT: jax.Array,
+    seed: jax.Array,
+    capacity: int,
+    given: tuple,
   ) -> dict:
     """pos_BT: -1 before a prompt."""
     rows = len(prompt_BT)
-    more = (pos_BT >= 0,) if self._network.reads_prefix else ()
+    more = (pos_BT >= 0,) if self._network.reads_prefix else given
     state = self._network.unrolled(self._network.init_state(rows, capacity))
     x_BTD, state = self._network(params, prompt_BT, jnp.maximum(pos_BT, 0), state, *more)
     logits_BV = self._network(params, x_BTD[:, -1:], method="logits")[:, 0]

@@ -66,12 +66,13 @@ def report(
   the `size` of the whole set, also bits per byte and character.
   """
   numbers = means(sums)
-  if objective.counts.endswith("tokens"):
-    numbers["perplexity"] = math.exp(min(numbers["loss"], 700))
-    if size and objective.whole_text:
-      bits = sums["loss"][0] / math.log(2)
-      numbers["bits_per_byte"] = bits / size["bytes"]
-      numbers["bits_per_character"] = bits / size["characters"]
+  told = "loss" if objective.counts.endswith("tokens") else "token_loss"
+  if told in numbers:
+    numbers["perplexity"] = math.exp(min(numbers[told], 700))
+  if size and objective.whole_text:
+    bits = sums["loss"][0] / math.log(2)
+    numbers["bits_per_byte"] = bits / size["bytes"]
+    numbers["bits_per_character"] = bits / size["characters"]
   return numbers
 
 

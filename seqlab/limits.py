@@ -66,7 +66,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     POSITIVE: ("critic", "packing", "span", "sentinels"), NONNEGATIVE: (
       "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
-    BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("teacher_forcing",),
+    BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("teacher_forcing", "word_dropout"),
   },
   "init.adapt": {POSITIVE: ("rank", "alpha", "factor", "every")},
 }  # fmt: skip

@@ -1,5 +1,5 @@
-"""`seqlab sample`: write on from prompts with a run's model, streaming to the terminal; or draw
-examples from a generator.
+"""`seqlab sample`: write on from prompts with a run's model, streaming to the terminal; write
+sentences out of a latent space; or draw examples from a generator.
 """
 
 import sys
@@ -7,7 +7,7 @@ import sys
 import jax
 import numpy as np
 
-from seqlab import generated
+from seqlab import generated, latent
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -56,7 +56,8 @@ def run(
   seed: int,
   step: str,
 ) -> None:
-  """Prints each continuation after its prompt; a single one is streamed as it is drawn. A run that
+  """Prints each continuation after its prompt; a single one is streamed as it is drawn. A model of
+  sentences writes `samples` of them, like the one prompt or from the one to the other. A run that
   makes arrays keeps `samples` of them in its folder.
   """
   trained = open_run(workdir, step)
@@ -65,16 +66,19 @@ def run(
     if prompt:
       raise UserError(f"--prompt={prompt[0]!r}: {config.objective} draws arrays from noise alone")
     return generated.sample(trained, samples or 100, seed)
-  samples = samples or 1
-  _check(tokens, samples, temperature, top_k, top_p, min_p, repetition_penalty)
-  if trained.objective.writes != "continuations":
+  _check(tokens, samples or 1, temperature, top_k, top_p, min_p, repetition_penalty)
+  if trained.objective.writes not in ("continuations", "sentences"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
   tokenizer = trained.learned.tokenizer
   # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-  prompt = [text.encode("utf-8", "replace").decode() for text in prompt or [""]]
+  prompt = [text.encode("utf-8", "replace").decode() for text in prompt]
   prompt = [cleaning(trained).text(text) for text in prompt]
   _warn_of_unknown(tokenizer, prompt)
-  prompts = [text for text in prompt for _ in range(samples)]
+  given: tuple[np.ndarray, ...] = ()
+  if trained.objective.writes == "sentences":
+    given = (latent.places(trained, prompt, samples, seed),)
+    prompt, samples = [""], len(given[0])
+  prompts = [text for text in prompt or [""] for _ in range(samples or 1)]
   ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
   longest = max(map(len, ids)) + tokens
   if config.model.learned_positions and longest > config.length:
@@ -103,7 +107,7 @@ def run(
     print(prompts[0], end="", flush=True)
   # a few rows have nothing to share out
   params = jax.device_put(trained.params["model"], jax.devices()[0])
-  for new in decoding(params, ids, tokens, seed):
+  for new in decoding(params, ids, tokens, seed, given):
     for row, piece in enumerate(new):
       show(row, stops[row].push(streams[row].push(piece)))
     if all(s.ended for s in stops):

@@ -31,6 +31,7 @@ from seqlab.metrics import Clock, Writer
 from seqlab.objectives.base import Objective
 from seqlab.ops.backend import reference_forms
 from seqlab.pictures import write as write_pictures
+from seqlab.pictures.curves import Curves
 from seqlab.prepare import data_of
 from seqlab.progress import Progress
 from seqlab.signals import signals
@@ -99,6 +100,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     work = {"examples": config.batch} if isinstance(data, Arrays) else tokens
     clock = Clock(config.steps, work, model["flops_per_step"], peak and peak * mesh.size)
     writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
+    curves = stack.enter_context(Curves(folder))
     progress = stack.enter_context(Progress(config.steps, start))
     log = Log(writer, progress, clock, config.nonfinite == "stop")
     profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
@@ -118,6 +120,8 @@ def run(config: ConfigDict, workdir: str) -> int:
             pictures = picture(state)
           log.evaluated(step, valid, objective.warning(valid))
           writer.write_images(step, write_pictures(folder, step, pictures))
+          with clock.paused():
+            curves.seldom()
         if due(config.checkpoint.every) or valid or stop:
           log.flush()
           checkpoints.save(step, own(state, base), valid if objective.ranked else None, metadata)

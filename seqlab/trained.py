@@ -96,9 +96,10 @@ def check_own_data(run: Trained, split: str) -> None:
     )
 
 
-def other_data(run: Trained, source: str) -> Corpus | Arrays:
+def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arrays:
   """The whole of another source as the split "train", under the tokenizer and with the class
-  numbers of the run. Its texts are cleaned as the run's were, and none is filtered out.
+  numbers of the run. Its texts are cleaned as the run's were, and none is filtered out. Arrays may
+  come without labels where they need not be `labelled`.
 
   Raises:
     UserError: it is not of the kind that the run was trained on.
@@ -106,7 +107,8 @@ def other_data(run: Trained, source: str) -> Corpus | Arrays:
   if gives_arrays(source, "--data") != bool(run.learned.shapes):
     raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
   if run.learned.shapes:
-    return read_whole(source, "--data", run.learned.shapes, run.learned.labels)
+    shapes = run.learned.shapes
+    return read_whole(source, "--data", shapes, run.learned.labels, labelled)
   numbered = isinstance(run.objective, Classification | Tagging)
   return prepare(
     source,

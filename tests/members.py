@@ -1,9 +1,6 @@
 """The mixers that every law is tried on: each registered one, and the options that take another
 path."""
 
-import jax
-import numpy as np
-
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.spec import make, parse_one
 
@@ -25,9 +22,3 @@ SPECS = (
 def mixer(spec: str) -> Mixer:
   """The unbound mixer of a spec."""
   return make(parse_one(spec), MIXERS)
-
-
-def drawn(init, *inputs):
-  """Parameters of normal numbers; nothing is compiled for them."""
-  shapes, draw = jax.eval_shape(init, jax.random.key(0), *inputs), np.random.default_rng(0)
-  return jax.tree.map(lambda s: draw.normal(scale=0.4, size=s.shape).astype("f4"), shapes)

@@ -3,8 +3,12 @@
 import json
 import random
 
+import numpy as np
 import pytest
 from test_commands import result, seqlab
+
+from seqlab import maps, pictures
+from seqlab.cli import main
 
 WORDS = {"eins": "one", "zwei": "two", "drei": "three", "vier": "four", "猫": "cat"}
 
@@ -76,6 +80,38 @@ def test_evaluate_counts_the_target_alone(config, trained):
   source = flags[0].partition("=")[2]
   seqlab("evaluate", f"--workdir={trained}", f"--data={source}")
   assert result(trained, "data")["perplexity"] < 1.5
+
+
+def test_what_was_looked_at_is_drawn(trained, capsys):
+  """The words go in reverse order, so each looks at its own from the other end."""
+  layers = []
+
+  def drawn(found, rows, columns):
+    layers.append(found)
+    assert columns[0] == rows[-1] == "<end>"
+    return attention(found, rows, columns)
+
+  def best(run, sources, beams, penalty):  # what `generate` writes, whose test it has
+    assert sources == ["eins drei"]
+    yield 0, [("three one", -0.1), ("one", -3.0)]
+
+  attention = pictures.attention
+  with pytest.MonkeyPatch.context() as patch:
+    patch.setattr(pictures, "attention", drawn)
+    patch.setattr(maps, "written", best)
+    told = ["attention", f"--workdir={trained}", "--source=eins drei"]
+    assert main(told) == 0
+    said = capsys.readouterr().out.splitlines()
+    assert said[1].strip() == "three one" and said[2] == f"picture: {trained / 'attention_1.png'}"
+    assert main([*told, "--source=vier 猫", "--text=three one", "--text=one"]) == 0
+    assert capsys.readouterr().out.splitlines()[4].strip() == "one"
+  assert (trained / "attention_2.png").read_bytes().startswith(b"\x89PNG")
+  np.testing.assert_allclose(layers[0]["layer 0"].sum(-1), 1, atol=1e-4)
+  np.testing.assert_allclose(layers[1]["layer 0"], layers[0]["layer 0"], atol=1e-4)
+  assert main([*told[:2], "--text=one"]) == 2
+  assert "--source=TEXT is wanted" in capsys.readouterr().err
+  assert main([*told, "--text=a", "--text=b"]) == 2
+  assert "2 texts for 1 sources" in capsys.readouterr().err
 
 
 def test_what_does_not_fit_says_so(config, trained):

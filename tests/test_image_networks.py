@@ -165,6 +165,7 @@ def test_a_run_leaves_pictures_and_numbers(run, capsys):
     for step in ("000060", "000120"):
       picture = np.asarray(Image.open(folder / "pictures" / name / f"{step}.png").convert("L"))
       assert min(picture.shape) > 300 and picture.std() > 5
+  assert (folder / "curves.png").read_bytes().startswith(b"\x89PNG")
   assert main(["evaluate", f"--workdir={folder}"]) == 0
   out = capsys.readouterr().out
   assert re.search(r"examples counted +1?\d\d", out) and "perplexity" not in out

@@ -18,7 +18,7 @@ from seqlab.ops.additive_attention import additive_attention
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
-from seqlab.ops.convolution import convolution, transposed_convolution
+from seqlab.ops.convolution import convolution, convolution_1d, transposed_convolution
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
 from seqlab.ops.gru import gru
@@ -237,6 +237,14 @@ CASES = {
   "convolution by 2": (
     part(convolution, stride=2),
     lambda d: (d.normal(2, 7, 8, 3), d.normal(4, 4, 3, 2)),
+  ),
+  "convolution 1d": (
+    part(convolution_1d, before=2, after=1),
+    lambda d: (d.normal(2, 5, 3), d.normal(4, 3, 2)),
+  ),
+  "convolution 1d dilated": (
+    part(convolution_1d, dilation=3, after=4),
+    lambda d: (d.normal(2, 9, 3), d.normal(3, 3, 2)),
   ),
   "transposed convolution": (
     transposed_convolution,

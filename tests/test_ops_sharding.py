@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
+from seqlab.ops.convolution import convolution_1d
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_recurrence import linear_recurrence
@@ -29,7 +30,12 @@ def _lstm(x, w):
   return jnp.sum(lstm(x.reshape(4, 8, 4, 6), w, jnp.zeros((4, 8), bool), zeros, zeros)[0] ** 2)
 
 
+def _convolution(x, w):
+  return jnp.sum(convolution_1d(x, w, dilation=2, before=2, after=2) ** 2)
+
+
 CASES = {
+  "convolution 1d": (_convolution, (4, 8, 6), (3, 6, 4)),
   "dense": (lambda x, w: jnp.sum(dense(x, w) ** 2), (4, 8, 6), (6, 3, 2)),
   "cross entropy": (_loss, (4, 8, 6), (16, 6)),
   "recurrence": (lambda a, b: jnp.sum(linear_recurrence(a, b, b[:, 0]) ** 2), (4, 8, 6), (4, 8, 6)),

@@ -6,7 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from members import drawn, mixer
+from drawn import drawn
+from members import mixer
 from numbered import numbered_corpus
 
 from seqlab import build, config
@@ -20,7 +21,8 @@ from seqlab.models.prefix_decoder import PrefixDecoder
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.base import prefixed
 from seqlab.nn.stack import Layer
-from seqlab.ops.attention import attention, attention_naive
+from seqlab.ops.attention import attention
+from seqlab.ops.attention_weights import attention_naive
 
 EOT, PAD, VOCAB = 6, 7, 8
 POS_BT = np.array([[0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2]], np.int32)

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from members import drawn
+from drawn import drawn
 from numbered import PAD, numbered_corpus
 
 from seqlab import build, config

@@ -129,10 +129,18 @@ def read_arrays(source: str, valid: str) -> Arrays:
 
 
 def read_whole(
-  source: str, key: str, shapes: Mapping[str, tuple[int, ...]], labels: Sequence[str]
+  source: str,
+  key: str,
+  shapes: Mapping[str, tuple[int, ...]],
+  labels: Sequence[str],
+  labelled: bool = True,
 ) -> Arrays:
-  """All of a source as the split "train", for a network made for such shapes and labels."""
+  """All of a source as the split "train", for a network made for such shapes and labels; where it
+  need not be `labelled`, with the labels that it has.
+  """
   table, call = _table(source, key)
+  if not labelled and "label_B" not in table.columns:
+    shapes = {name: shape for name, shape in shapes.items() if name != "label_B"}
   _check_alike(f"{key}={source}", table, shapes, labels)
   columns = {name: table.columns[name] for name in shapes}
   hashes = [_hash(x) for x in columns.values()]

@@ -11,6 +11,7 @@ from seqlab.data.examples import Examples
 from seqlab.data.packing import Packed
 from seqlab.data.pairs import Pairs
 from seqlab.data.prefixes import Prefixes
+from seqlab.data.sentences import Sentences
 from seqlab.data.spans import Spans
 from seqlab.data.store import Tokens
 from seqlab.data.tagged import Tagged
@@ -64,6 +65,7 @@ ROWS: dict[str, Any] = {
   "examples": Examples,
   "pairs": Pairs,
   "spans": Spans,
+  "sentences": Sentences,
   "tagged": Tagged,
   "whole_words": WholeWords,
 }

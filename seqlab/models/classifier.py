@@ -6,9 +6,10 @@ with the class head as the only leaf that is missing.
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from seqlab.models.decoder import Decoder
+from seqlab.models.dilated_cnn import DilatedCnn
+from seqlab.models.pooling import pooled
 from seqlab.nn.layers import bias, weight
 from seqlab.ops.dense import dense
 
@@ -19,7 +20,7 @@ class Classifier(nn.Module):
   pool: "mean" over the tokens of the text, or "last", the feature of its last token.
   """
 
-  decoder: Decoder
+  decoder: Decoder | DilatedCnn
   classes: int
   pool: str = "mean"
 
@@ -35,11 +36,4 @@ class Classifier(nn.Module):
     padding.
     """
     x_BTD, _ = self.decoder(tokens_BT, pos_BT, train=train)
-    x_BTD = x_BTD.astype(jnp.float32)
-    if self.pool == "last":
-      last_B = jnp.maximum(weight_BT.sum(1).astype(jnp.int32) - 1, 0)
-      x_BD = jnp.take_along_axis(x_BTD, last_B[:, None, None], axis=1)[:, 0]
-    else:
-      total_BD = jnp.sum(x_BTD * weight_BT[..., None], axis=1)
-      x_BD = total_BD / jnp.maximum(weight_BT.sum(1), 1)[:, None]
-    return dense(x_BD, self.classes_DC) + self.classes_bias_C
+    return dense(pooled(x_BTD, weight_BT, self.pool), self.classes_DC) + self.classes_bias_C

@@ -7,12 +7,15 @@ from typing import Any
 import flax.linen as nn
 import jax
 
-from seqlab.leaves import path_of
+from seqlab.leaves import by_path, path_of
+from seqlab.nn.layers import NOTES
 from seqlab.nn.stack import unrolled
 
 
 class Network:
-  """`network(params, *inputs, key=...)` runs the module; a dropout key means training."""
+  """`network(params, *inputs, key=...)` runs the module, or one of its methods; a dropout key means
+  training.
+  """
 
   def __init__(self, module: nn.Module):
     self.module = module
@@ -41,10 +44,17 @@ class Network:
   def __call__(
     self, params: dict, *inputs: Any, key: jax.Array | None = None, method: str = "__call__"
   ) -> Any:
-    if method != "__call__":
-      return self.module.apply({"params": params}, *inputs, method=method)
+    # other methods take `train` only where they do something with it
+    train = {} if key is None and method != "__call__" else {"train": key is not None}
     rngs = {} if key is None else {"dropout": key}
-    return self.module.apply({"params": params}, *inputs, train=key is not None, rngs=rngs)
+    return self.module.apply({"params": params}, *inputs, **train, rngs=rngs, method=method)
+
+  def noted(self, params: dict, *inputs: Any) -> dict[str, jax.Array]:
+    """What the layers note of their work on these inputs, by path: the weights of attention,
+    `stack/layers_L/block0/cross/weights_BHTS`.
+    """
+    _, notes = self.module.apply({"params": params}, *inputs, mutable=[NOTES])
+    return by_path(notes.get(NOTES, {}))
 
   def unrolled(self, tree: dict) -> dict:
     """Parameters or a state with the stack's layers apart, which a call takes as well: for loops,

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.models.decoder import Decoder
+from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.nn.layers import bias, weight
 from seqlab.ops.dense import dense
 
@@ -20,7 +21,7 @@ class Tagger(nn.Module):
     biases by name: they start at 0, do not decay, and no optimizer takes them for a matrix.
   """
 
-  decoder: Decoder
+  decoder: Decoder | DilatedCnn
   tags: int
   crf: bool = True
 

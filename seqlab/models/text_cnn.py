@@ -1,5 +1,6 @@
 """A convolutional classifier of texts (Kim 2014, arXiv:1408.5882)."""
 
+import functools
 import math
 
 import flax.linen as nn
@@ -7,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.nn.kernels import convolve
 from seqlab.nn.layers import bias, weight
+from seqlab.ops.convolution import convolution_1d
 from seqlab.ops.dense import dense
 
 
@@ -39,19 +42,12 @@ class TextCnn(nn.Module):
     x_BTD = embed_VD[tokens_BT] * weight_BT[..., None].astype(self.dtype)
     found = []
     for size in self.windows:
-      w_WDF = weight(
-        self, f"window{size}_WDF", (size, self.width, self.channels),
-        std=1 / math.sqrt(size * self.width),
-      )  # fmt: skip
       # Zeros around, so that a window may reach over either end, as in the paper's code.
-      padded = jnp.pad(x_BTD, ((0, 0), (size - 1, size - 1), (0, 0)))
-      places = x_BTD.shape[1] + size - 1
-      seen = jnp.concatenate([padded[:, i : i + places] for i in range(size)], -1)
-      y_BTF = dense(seen, w_WDF.reshape(-1, self.channels))
-      y_BTF += bias(self, f"window{size}_bias_F", (self.channels,)).astype(y_BTF.dtype)
+      around = functools.partial(convolution_1d, before=size - 1, after=size - 1)
+      y_BTF = convolve(self, f"window{size}", x_BTD, self.channels, (size,), around)
       # A window of padding alone has no say, however long the row.
       text_BT = jnp.pad(weight_BT, ((0, 0), (size - 1, size - 1))) > 0
-      some_BT = jnp.stack([text_BT[:, i : i + places] for i in range(size)]).any(0)
+      some_BT = jnp.stack([text_BT[:, i : i + y_BTF.shape[1]] for i in range(size)]).any(0)
       found.append(jnp.max(jnp.where(some_BT[..., None], jax.nn.relu(y_BTF), 0), 1))
     x_BF = nn.Dropout(self.dropout, deterministic=not train)(jnp.concatenate(found, -1))
     classes_FC = weight(self, "classes_FC", (x_BF.shape[-1], self.classes))

@@ -9,7 +9,15 @@ from seqlab.models.network import Network
 from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as OF_ARRAYS_READ
 from seqlab.networks.ends import Ends as Ends
-from seqlab.networks.sequences import decoder, encoder, encoder_decoder, prefix_decoder, text_cnn
+from seqlab.networks.sequences import (
+  decoder,
+  dilated_cnn,
+  encoder,
+  encoder_decoder,
+  prefix_decoder,
+  text_cnn,
+  text_vae,
+)
 from seqlab.networks.sequences import load_plugins as load_plugins
 from seqlab.spec import make, parse_one
 
@@ -19,12 +27,18 @@ NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
   encoder_decoder=encoder_decoder,
   prefix_decoder=prefix_decoder,
   text_cnn=text_cnn,
+  dilated_cnn=dilated_cnn,
+  text_vae=text_vae,
   **OF_ARRAYS,
 )
 
 
 # The keys of `config.model` that a network which is no stack of mixers reads beside its arguments.
-READS = {**OF_ARRAYS_READ, "text_cnn": ("width", "vocab", "dropout", "dtype")}
+READS = {
+  **OF_ARRAYS_READ,
+  "text_cnn": ("width", "vocab", "dropout", "dtype"),
+  "dilated_cnn": ("width", "vocab", "norm", "pool", "dropout", "dtype"),
+}
 
 
 def make_network(config: ConfigDict, ends: Ends) -> Network | Pair:

@@ -10,6 +10,7 @@ from seqlab.models import image_classifiers
 from seqlab.models.autoencoder import Autoencoder, Vae
 from seqlab.models.gan import Discriminator, Generator, Pair
 from seqlab.models.network import Network
+from seqlab.models.spectral import Spectral
 from seqlab.networks.ends import Ends
 from seqlab.nn.images import Mirror, Trunk
 from seqlab.nn.layers import ACTIVATIONS
@@ -82,9 +83,11 @@ def gan(
   critic_activation: str = "leaky_relu",
   pieces: int = 1,
   conditional: bool = False,
+  spectral: bool = False,
 ) -> Pair:
   """A generator of `hidden` and `channels`, batch-normalised or not; a discriminator with the same
-  channels and `critic_hidden`, of maxout units where `pieces` is above 1.
+  channels and `critic_hidden`, of maxout units where `pieces` is above 1, its weights divided by
+  their spectral norms where `spectral`.
   """
   check("gan", activation, channels, hidden, critic_hidden, (latent, pieces))
   check("gan", critic_activation)
@@ -94,8 +97,9 @@ def gan(
   mirror = Mirror(ends.shape, channels, hidden, activation, normalise)
   trunk = Trunk(channels, critic_hidden, critic_activation, pieces)
   dtype = config.model.dtype
-  networks = Network(Generator(mirror, dtype)), Network(Discriminator(trunk, dtype))
-  return Pair(*networks, latent, ends.classes if conditional else 0)
+  judge = (Spectral if spectral else Network)(Discriminator(trunk, dtype))
+  maker = Network(Generator(mirror, dtype))
+  return Pair(maker, judge, latent, ends.classes if conditional else 0)
 
 
 # The networks, and the keys of `config.model` that each reads beside its own arguments.

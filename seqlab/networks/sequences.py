@@ -12,11 +12,13 @@ from ml_collections import ConfigDict
 from seqlab.errors import UserError, nearest
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
+from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
 from seqlab.models.prefix_decoder import PrefixDecoder
 from seqlab.models.tagger import Tagger
 from seqlab.models.text_cnn import TextCnn
+from seqlab.models.text_vae import TextVae
 from seqlab.networks.ends import Ends
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.layers import CHANNEL_MIXERS
@@ -121,6 +123,29 @@ def text_cnn(
   return Network(made)
 
 
+def dilated_cnn(
+  config: ConfigDict,
+  ends: Ends,
+  window: int = 3,
+  dilations: tuple[int, ...] = (1, 2, 4, 8),
+  iterations: int = 1,
+  ratio: float = 0.5,
+) -> Network:
+  """Residual convolutions over a text, `ratio` times as wide inside; of `config.model` it reads
+  width, vocab, norm, pool, dropout and dtype.
+  """
+  hidden = round(ratio * config.model.width) if 0 < ratio < float("inf") else 0
+  if not dilations or min(*dilations, window, iterations, hidden) < 1:
+    raise UserError(
+      f"config.model.name={config.model.name!r}: window, dilations and iterations of 1 or more and "
+      f"a ratio that leaves features of config.model.width={config.model.width} are wanted"
+    )
+  common = _common(config, ends)
+  own = {name: common[name] for name in ("vocab", "width", "norm", "dropout", "dtype")}
+  made = DilatedCnn(window=window, dilations=dilations, iterations=iterations, hidden=hidden, **own)
+  return _headed(made, config, ends)
+
+
 def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:
   """attention: "dot" over the encoder's features, with the heads of the mixers' attention (4 where
   there is none), "additive", or "none": the decoder goes on from the encoder's last state.
@@ -150,10 +175,19 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
   return Network(made)
 
 
+def text_vae(config: ConfigDict, ends: Ends, latent: int = 32) -> Network:
+  """A sentence through `latent` normal numbers, read both ways, written from left to right."""
+  if latent < 1:
+    raise UserError(f"config.model.name: latent={latent} of text_vae(): 1 or more is wanted")
+  layers, own = make_layers(config), dict(latent=latent, pool=config.model.pool)
+  made = TextVae(layers=layers, encoder_layers=reading(layers), **own, **_common(config, ends))
+  return Network(made)
+
+
 ATTENTIONS = ("dot", "additive", "none")
 
 
-def _headed(body: Decoder, config: ConfigDict, ends: Ends) -> Network:
+def _headed(body: Decoder | DilatedCnn, config: ConfigDict, ends: Ends) -> Network:
   """With a head over classes or tags in place of the one over tokens, where there are any."""
   if ends.tags:
     return Network(Tagger(body, ends.tags, ends.crf))

@@ -2,6 +2,7 @@
 3.2.3).
 """
 
+import functools
 from typing import NamedTuple
 
 import flax.linen as nn
@@ -10,9 +11,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab import axes
-from seqlab.nn.layers import weight
-from seqlab.ops.additive_attention import additive_attention
+from seqlab.nn.layers import note, weight
+from seqlab.ops.additive_attention import additive_attention, additive_weights
 from seqlab.ops.attention import attention
+from seqlab.ops.attention_weights import attention_weights
 from seqlab.ops.dense import dense
 
 
@@ -53,16 +55,16 @@ class CrossAttention(nn.Module):
         segment_BS=memory.segment_BS,
       )
     assert state is not None
-    y_BHTK = attention(
-      jnp.swapaxes(q_BTHK, 1, 2),
-      state["k_BHSK"],
-      state["v_BHSK"],
+    q_BHTK, k_BHSK = jnp.swapaxes(q_BTHK, 1, 2), state["k_BHSK"]
+    where = dict(
       segment_BT=segment_BT,
       segment_BS=state["segment_BS"],
       time_T=np.zeros(x_BTD.shape[1], np.int32),
-      time_S=np.zeros(state["k_BHSK"].shape[2], np.int32),
+      time_S=np.zeros(k_BHSK.shape[2], np.int32),
       causal=False,
     )
+    y_BHTK = attention(q_BHTK, k_BHSK, state["v_BHSK"], **where)
+    note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHSK, **where))
     out_HKD = weight(self, "out_HKD", (*shape[1:], width))
     return dense(jnp.swapaxes(y_BHTK, 1, 2), out_HKD, contract=2), state
 
@@ -90,5 +92,8 @@ class AdditiveAttention(nn.Module):
     assert state is not None
     score_F = weight(self, "score_F", (width,), std=width**-0.5)
     seen_BTS = segment_BT[:, :, None] == state["segment_BS"][:, None, :]
-    y_BTF = additive_attention(q_BTF, state["k_BSF"], state["v_BSF"], score_F, seen_BTS)
+    k_BSF = state["k_BSF"]
+    y_BTF = additive_attention(q_BTF, k_BSF, state["v_BSF"], score_F, seen_BTS)
+    weights_BTS = functools.partial(additive_weights, q_BTF, k_BSF, score_F, seen_BTS)
+    note(self, "weights_BHTS", lambda: weights_BTS()[:, None])
     return dense(y_BTF, weight(self, "out_FD", shape)), state

@@ -1,14 +1,13 @@
 """From an array to features and back: the two halves that networks of images are made of."""
 
+import functools
 import math
-from collections.abc import Callable
-from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
+from seqlab.nn.kernels import convolve
 from seqlab.nn.layers import ACTIVATIONS, bias, weight
 from seqlab.ops.convolution import average_pool, convolution, transposed_convolution
 from seqlab.ops.dense import dense
@@ -18,24 +17,6 @@ def affine(module: nn.Module, name: str, x: jax.Array, outputs: int, letters: st
   """`x @ name_XY + name_bias_Y` over the last axis; `letters` are those of the two axes."""
   w = weight(module, f"{name}_{letters}", (x.shape[-1], outputs))
   return dense(x, w) + bias(module, f"{name}_bias_{letters[1]}", (outputs,)).astype(x.dtype)
-
-
-def convolve(
-  module: nn.Module,
-  name: str,
-  x_BYXD: jax.Array,
-  features: int,
-  kernel: int,
-  how: Callable = convolution,
-  **options: Any,
-) -> jax.Array:
-  """`how` with a kernel of its own and a bias, [B, Y', X', features]."""
-  w_YXDF = weight(module, f"{name}_YXDF", (kernel, kernel, x_BYXD.shape[-1], features))
-  # Whole on every device: XLA's gradients through a kernel that is cut over both its feature axes
-  # are wrong (jax 0.10.2, CPU; a test of meshes sees it).
-  w_YXDF = axes.constrain(w_YXDF, "....")
-  y_BYXD = how(x_BYXD, w_YXDF, **options)
-  return y_BYXD + bias(module, f"{name}_bias_F", (features,)).astype(x_BYXD.dtype)
 
 
 class BatchNorm(nn.Module):
@@ -69,8 +50,9 @@ class Trunk(nn.Module):
   def __call__(self, x_BYXD: jax.Array) -> jax.Array:
     """Features [B, F] of arrays with any axes after the first; channels want [B, Y, X, D]."""
     activation = ACTIVATIONS[self.activation]
+    halved = functools.partial(convolution, stride=2)
     for number, size in enumerate(self.channels):
-      x_BYXD = activation(convolve(self, f"conv{number}", x_BYXD, size, 4, stride=2))
+      x_BYXD = activation(convolve(self, f"conv{number}", x_BYXD, size, (4, 4), halved))
     x_BF = x_BYXD.reshape(len(x_BYXD), -1)
     for number, size in enumerate(self.hidden):
       if self.pieces > 1:
@@ -96,7 +78,8 @@ class Pooled(nn.Module):
     """Features [B, F]."""
     activation = ACTIVATIONS[self.activation]
     for number, size in enumerate(self.channels):
-      x_BYXD = average_pool(activation(convolve(self, f"conv{number}", x_BYXD, size, 3)))
+      x_BYXD = activation(convolve(self, f"conv{number}", x_BYXD, size, (3, 3), convolution))
+      x_BYXD = average_pool(x_BYXD)
     return Trunk((), self.hidden, self.activation, name="trunk")(x_BYXD)
 
 
@@ -137,7 +120,7 @@ class Mirror(nn.Module):
     widths = (*self.channels[-2::-1], self.shape[-1])
     for number, width in enumerate(widths):
       rows, columns = sizes.pop()
-      x_BYXD = convolve(self, f"conv{number}", x_BYXD, width, 4, transposed_convolution)
+      x_BYXD = convolve(self, f"conv{number}", x_BYXD, width, (4, 4), transposed_convolution)
       x_BYXD = x_BYXD[:, :rows, :columns]
       if number < len(widths) - 1:
         x_BYXD = bent(x_BYXD, f"conv{number}")

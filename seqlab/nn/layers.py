@@ -41,6 +41,15 @@ def bias(module: nn.Module, name: str, shape: tuple[int, ...], value: float = 0.
   return module.param(name, nn.initializers.constant(value), shape, jnp.float32)
 
 
+NOTES = "intermediates"  # the collection that flax's `init` leaves out
+
+
+def note(module: nn.Module, name: str, make: Callable[[], jax.Array]) -> None:
+  """Keeps what `make` gives for who asks (`Network.noted`); else it is not computed."""
+  if module.is_mutable_collection(NOTES):
+    module.put_variable(NOTES, name, make())
+
+
 class Norm(nn.Module):
   """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32
   inside.

@@ -6,6 +6,7 @@ changes a checkpoint. What is left when the pattern does not divide the depth fo
 """
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention, Memory
-from seqlab.nn.layers import Norm
+from seqlab.nn.layers import NOTES, Norm
 from seqlab.nn.mixers.base import Mixer
 
 POLICIES = {
@@ -157,11 +158,14 @@ class Stack(nn.Module):
     def init(key: jax.Array) -> dict:
       return pattern.init(key, x_BTD, pos_BT, None, memory, False, prefix_BT)["params"]
 
-    def turn(x_BTD: jax.Array, each: tuple) -> tuple[jax.Array, Any]:
+    watched = [NOTES] if self.is_mutable_collection(NOTES) else []
+
+    def turn(x_BTD: jax.Array, each: tuple) -> tuple[jax.Array, tuple]:
       params, state, key = each
       rngs = {} if key is None else {"dropout": key}
-      given = (x_BTD, pos_BT, state, memory, train, prefix_BT)
-      return pattern.apply({"params": params}, *given, rngs=rngs)
+      given = x_BTD, pos_BT, state, memory, train, prefix_BT
+      (y_BTD, state), notes = pattern.apply({"params": params}, *given, rngs=rngs, mutable=watched)
+      return y_BTD, (state, notes.get(NOTES))
 
     if self.is_initializing():
       params = self.param("layers_L", lambda key: jax.vmap(init)(jax.random.split(key, repeats)))
@@ -172,12 +176,18 @@ class Stack(nn.Module):
     whole = repeats <= 12 and self.remat == "none"
     unroll = min(self.unroll or (repeats if whole else 1), repeats)
     if unroll < repeats and not isinstance(params, tuple) and not isinstance(state, tuple):
-      return jax.lax.scan(turn, x_BTD, (params, state, keys_L), unroll=unroll)
-    states = []
-    for each in zip(*(_apart(x, repeats) for x in (params, state, keys_L)), strict=True):
-      x_BTD, after = turn(x_BTD, each)
-      states.append(after)
-    return x_BTD, tuple(states) if isinstance(state, tuple) else _together(states)
+      x_BTD, (state, notes) = jax.lax.scan(turn, x_BTD, (params, state, keys_L), unroll=unroll)
+    else:
+      made = []
+      for each in zip(*(_apart(x, repeats) for x in (params, state, keys_L)), strict=True):
+        x_BTD, after = turn(x_BTD, each)
+        made.append(after)
+      states, every = zip(*made, strict=True)
+      state = states if isinstance(state, tuple) else _together(states)
+      notes = _together(every)
+    if notes:
+      self.put_variable(NOTES, "layers_L", notes)
+    return x_BTD, state
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any) -> dict:
     """The state of all mixers before the first token; leaves of `layers_L` are stacked over
@@ -218,5 +228,5 @@ def _apart(tree: Any, count: int) -> tuple:
   return tuple(jax.tree.unflatten(structure, [x[0] for x in each]) for each in parts)
 
 
-def _together(trees: list) -> Any:
+def _together(trees: Sequence) -> Any:
   return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)

@@ -51,9 +51,9 @@ class Adversarial(OnePlayer):
   """
 
   counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
-  writes: ClassVar[str] = "arrays"
-  pictured: ClassVar[int] = 1000
+  whole_text: bool = False
+  writes: str = "arrays"
+  pictured: int = 1000
   ranked: ClassVar[bool] = False
 
   def __init__(

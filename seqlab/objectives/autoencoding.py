@@ -22,8 +22,8 @@ class Autoencoding(OnePlayer):
   """
 
   counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
-  pictured: ClassVar[int] = 40
+  whole_text: bool = False
+  pictured: int = 40
 
   def __init__(self, network: Network, loss: str = "squared", noise: float = 0.0):
     if loss not in LOSSES:

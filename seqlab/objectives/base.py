@@ -48,8 +48,8 @@ class OnePlayer:
 
   players: tuple[str, ...] = ("model",)
   rows: ClassVar[str] = ""
-  writes: ClassVar[str] = ""
-  pictured: ClassVar[int] = 0
+  writes: str = ""
+  pictured: int = 0
   ranked: ClassVar[bool] = True
   network: Any
 
@@ -75,7 +75,7 @@ class OfTexts(OnePlayer):
 
   rows: ClassVar[str] = "examples"
   counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
+  whole_text: bool = False
 
   def inputs(self, batch: Batch) -> tuple:
     return *super().inputs(batch), batch["weight_BT"]
@@ -90,10 +90,11 @@ class Objective(Protocol):
   gradient accumulation weights by it.
 
   rows: the rows that it reads, or "" for those of `config.data.rows`; arguments of its own that the
-  rows have too are theirs. counts: what the weight of
-  its loss counts. whole_text: every token of the text is told once, and nats make bits per byte.
-  writes: what a model of it makes: "continuations" of a text, "targets" of a source, "arrays" by
-  the objective's `draw`, or "" for nothing.
+  rows have too are theirs. counts: what the weight of its loss counts. whole_text: every token of
+  the text is told once, and nats make bits per byte; a metric `token_loss` is in nats a token where
+  the loss is not.
+  writes: what a model of it makes: "continuations" of a text, "targets" of a source, "sentences"
+  out of latent numbers, "arrays" by the objective's `draw`, or "" for nothing.
   pictured: examples that its pictures show; 0 where it has none. ranked: a lower loss on the
   validation set is a better model.
   """
@@ -102,9 +103,9 @@ class Objective(Protocol):
   network: Any
   rows: ClassVar[str]
   counts: ClassVar[str]
-  whole_text: ClassVar[bool]
-  writes: ClassVar[str]
-  pictured: ClassVar[int]
+  whole_text: bool
+  writes: str
+  pictured: int
   ranked: ClassVar[bool]
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:

@@ -24,8 +24,8 @@ class LanguageModel(OnePlayer):
   """
 
   counts: ClassVar[str] = "tokens"
-  whole_text: ClassVar[bool] = True
-  writes: ClassVar[str] = "continuations"
+  whole_text: bool = True
+  writes: str = "continuations"
 
   def __init__(self, network: Network, z_loss: float = 0.0, carry: bool = False, memory: int = 0):
     self.network, self.z_loss, self.carry, self.memory = network, z_loss, carry, memory

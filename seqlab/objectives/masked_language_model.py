@@ -22,7 +22,7 @@ class MaskedLanguageModel(OnePlayer):
   """
 
   counts: ClassVar[str] = "hidden tokens"
-  whole_text: ClassVar[bool] = False
+  whole_text: bool = False
 
   def __init__(
     self,

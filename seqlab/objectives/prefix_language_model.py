@@ -14,8 +14,8 @@ class PrefixLanguageModel(SequenceToSequence):
   """Where a text is cut is drawn with its row."""
 
   rows: ClassVar[str] = "prefixes"
-  whole_text: ClassVar[bool] = False
-  writes: ClassVar[str] = "continuations"
+  whole_text: bool = False
+  writes: str = "continuations"
 
   def __init__(self, network: Network):
     super().__init__(network)

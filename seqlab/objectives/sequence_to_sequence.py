@@ -29,8 +29,8 @@ class SequenceToSequence(OnePlayer):
 
   rows: ClassVar[str] = "pairs"
   counts: ClassVar[str] = "tokens"
-  whole_text: ClassVar[bool] = True
-  writes: ClassVar[str] = "targets"
+  whole_text: bool = True
+  writes: str = "targets"
 
   def __init__(
     self,

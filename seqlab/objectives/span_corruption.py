@@ -16,8 +16,8 @@ class SpanCorruption(SequenceToSequence):
   """
 
   rows: ClassVar[str] = "spans"
-  whole_text: ClassVar[bool] = False
-  writes: ClassVar[str] = ""
+  whole_text: bool = False
+  writes: str = ""
 
   def __init__(self, network: Network, rate: float = 0.15, span: float = 3.0, sentinels: int = 100):
     super().__init__(network)

@@ -22,7 +22,7 @@ class Tagging(OnePlayer):
 
   rows: ClassVar[str] = "tagged"
   counts: ClassVar[str] = "tags"
-  whole_text: ClassVar[bool] = False
+  whole_text: bool = False
 
   def __init__(self, network: Network, crf: bool = True):
     self.network, self.crf = network, crf

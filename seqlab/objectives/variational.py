@@ -1,9 +1,10 @@
-"""The evidence lower bound of a variational autoencoder (arXiv:1312.6114), in nats an example.
+"""The evidence lower bound of a variational autoencoder (arXiv:1312.6114, of sentences
+arXiv:1511.06349), in nats an example.
 
     loss = -E_q[log p(x | z)] + KL(q(z | x) || N(0, 1))
 
-The batch holds one array of values from 0 to 1 and `weight_B`; p(x | z) is Bernoulli, its logits
-from the network's `decode`, and q(z | x) normal, its mean and log variance from `encode`.
+The batch holds one array of values from 0 to 1 and `weight_B`, or sentences, `tokens_BT`, `pos_BT`,
+`labels_BT`, `weight_BT` and `weight_B`. What p(x | z) is, `likelihoods` says; q(z | x) is normal.
 """
 
 from typing import Any, ClassVar
@@ -12,23 +13,24 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seqlab.objectives.autoencoding import bernoulli, beside
+from seqlab.errors import UserError
+from seqlab.objectives.autoencoding import beside
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, Points, array_of
+from seqlab.objectives.likelihoods import Likelihood, Pixels, Words
 
 
 class Variational(OnePlayer):
   """beta: weight of the divergence (Higgins 2017). warmup: steps over which it rises from 0 to beta
   (arXiv:1511.06349). free_bits: nats of each latent number, in the mean over a batch, that cost
   nothing (arXiv:1606.04934, equation 15). importance: samples of the tighter bound that an
-  evaluation tells as well (arXiv:1509.00519, equation 8); 0 for none.
+  evaluation tells as well (arXiv:1509.00519, equation 8); 0 for none. word_dropout: share of a
+  sentence's tokens that the decoder does not see in training (arXiv:1511.06349, section 3.1).
 
   The metrics are of the plain bound, whatever is minimised.
   """
 
+  rows: ClassVar[str] = "sentences"
   counts: ClassVar[str] = "examples"
-  whole_text: ClassVar[bool] = False
-  writes: ClassVar[str] = "arrays"
-  pictured: ClassVar[int] = 1000
 
   def __init__(
     self,
@@ -37,12 +39,27 @@ class Variational(OnePlayer):
     warmup: int = 0,
     free_bits: float = 0.0,
     importance: int = 0,
+    word_dropout: float = 0.0,
+    pad: int | None = None,
+    eot: int = 0,
   ):
+    """pad, eot: those of the tokenizer; None where the network reads arrays."""
     self.network, self.beta, self.warmup = network, beta, warmup
     self.free_bits, self.importance = free_bits, importance
+    self.whole_text = pad is not None
+    self._of: Likelihood = Pixels()
+    self.writes, self.pictured = "arrays", 1000
+    if pad is not None:
+      self._of = Words(word_dropout, pad, eot)
+      self.writes, self.pictured = "sentences", 0
+    elif word_dropout:
+      raise UserError(
+        f"config.objective: word_dropout={word_dropout} of variational() is of sentences; the data "
+        f"are arrays"
+      )
 
   def inputs(self, batch: Batch) -> tuple:
-    return (array_of(batch),)
+    return self._of.inputs(batch)
 
   def init_extra(self, batch_size: int) -> dict[str, Any]:
     return {"turns": jnp.zeros((), jnp.int32)} if self.warmup else {}
@@ -50,34 +67,34 @@ class Variational(OnePlayer):
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
-    params, x_BYXD, weight_B = params[player], array_of(batch), batch["weight_B"]
-    mean_BZ, logvar_BZ = self.network(params, x_BYXD, method="encode")
-    noise_BZ = self._noise(x_BYXD, key, mean_BZ.shape)
-    logits_BYXD = self.network(params, mean_BZ + jnp.exp(logvar_BZ / 2) * noise_BZ, method="decode")
-    told_B = bernoulli(logits_BYXD, x_BYXD)
+    params, weight_B = params[player], batch["weight_B"]
+    mean_BZ, logvar_BZ = self._of.encode(self.network, params, batch, key)
+    noise_BZ = self._noise(batch, key, mean_BZ.shape)
+    z_BZ = mean_BZ + jnp.exp(logvar_BZ / 2) * noise_BZ
+    told = self._of.total(self.network, params, z_BZ, batch, key)
     kl_BZ = 0.5 * (mean_BZ**2 + jnp.exp(logvar_BZ) - 1 - logvar_BZ)
     kl_B, weight = kl_BZ.sum(1), jnp.sum(weight_B)
-
-    def mean(x_B: jax.Array) -> jax.Array:
-      return jnp.sum(x_B * weight_B) / jnp.maximum(weight, 1.0)
+    divergence, examples = jnp.sum(kl_B * weight_B), jnp.maximum(weight, 1.0)
 
     beta = jnp.float32(self.beta)
     if self.warmup and key is not None:
       beta *= jnp.minimum(extra["turns"] / self.warmup, 1)
       extra = extra | {"turns": extra["turns"] + 1}
-    kl = mean(kl_B)
+    kl = divergence / examples
     if self.free_bits:
-      kl_Z = jnp.sum(kl_BZ * weight_B[:, None], 0) / jnp.maximum(weight, 1.0)
+      kl_Z = jnp.sum(kl_BZ * weight_B[:, None], 0) / examples
       kl = jnp.sum(jnp.maximum(kl_Z, self.free_bits))
     metrics = {
-      "loss": (jnp.sum((told_B + kl_B) * weight_B), weight),
-      "reconstruction": (jnp.sum(told_B * weight_B), weight),
-      "kl": (jnp.sum(kl_B * weight_B), weight),
+      "loss": (told + divergence, weight),
+      "reconstruction": (told, weight),
+      "kl": (divergence, weight),
     }
+    if self.whole_text:
+      metrics["token_loss"] = (told + divergence, jnp.sum(batch["weight_BT"]))
     if self.importance and key is None:
-      bound_B = self._importance(params, x_BYXD, mean_BZ, logvar_BZ)
+      bound_B = self._importance(params, batch, mean_BZ, logvar_BZ)
       metrics["importance_bound"] = (jnp.sum(bound_B * weight_B), weight)
-    return mean(told_B) + beta * kl, metrics, extra
+    return told / examples + beta * kl, metrics, extra
 
   def draw(self, params: dict, key: jax.Array, count: int) -> jax.Array:
     """`count` arrays of latent numbers drawn from the prior: the means of their pixels."""
@@ -120,32 +137,31 @@ class Variational(OnePlayer):
     return found
 
   def _noise(
-    self, x_BYXD: jax.Array, key: jax.Array | None, shape: tuple[int, ...], draw: Any = 0
+    self, batch: Batch, key: jax.Array | None, shape: tuple[int, ...], draw: Any = 0
   ) -> jax.Array:
     """Normal noise; in evaluation an example's own values decide it, so that no number depends on
     the batch.
     """
     if key is not None:
       return jax.random.normal(key, shape)
-    flat_BD = x_BYXD.reshape(len(x_BYXD), -1)
-    odd_D = 2 * np.arange(flat_BD.shape[1], dtype=np.uint32) + 1
-    bits_BD = jax.lax.bitcast_convert_type(flat_BD.astype(jnp.float32), jnp.uint32)
-    number_B = jnp.sum(bits_BD * odd_D, 1, dtype=jnp.uint32)
+    value_BN = self._of.values(batch)
+    odd_N = 2 * np.arange(value_BN.shape[1], dtype=np.uint32) + 1
+    number_B = jnp.sum(value_BN * odd_N, 1, dtype=jnp.uint32)
     seed = jax.random.key(draw)
     return jax.vmap(lambda n: jax.random.normal(jax.random.fold_in(seed, n), shape[1:]))(number_B)
 
   def _importance(
-    self, params: dict, x_BYXD: jax.Array, mean_BZ: jax.Array, logvar_BZ: jax.Array
+    self, params: dict, batch: Batch, mean_BZ: jax.Array, logvar_BZ: jax.Array
   ) -> jax.Array:
     """-log of the mean importance weight, nats an example, [B]."""
 
     def sample(draw: jax.Array) -> jax.Array:
-      noise_BZ = self._noise(x_BYXD, None, mean_BZ.shape, draw)
+      noise_BZ = self._noise(batch, None, mean_BZ.shape, draw)
       z_BZ = mean_BZ + jnp.exp(logvar_BZ / 2) * noise_BZ
-      logits_BYXD = self.network(params, z_BZ, method="decode")
+      told_B = self._of.each(self.network, params, z_BZ, batch)
       log_q_B = -0.5 * jnp.sum(noise_BZ**2 + logvar_BZ, 1)
       log_p_B = -0.5 * jnp.sum(z_BZ**2, 1)
-      return log_p_B - bernoulli(logits_BYXD, x_BYXD) - log_q_B
+      return log_p_B - told_B - log_q_B
 
     log_w_NB = jax.lax.map(sample, jnp.arange(1, self.importance + 1))
     return jnp.log(self.importance) - jax.nn.logsumexp(log_w_NB, 0)

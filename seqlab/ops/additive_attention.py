@@ -20,13 +20,18 @@ def additive_attention_naive(q_BTF, k_BSF, v_BSF, score_F, seen_BTS):
 
   q: [B, T, F], k and v: [B, S, F], score: [F], seen: bool [B, T, S] -> [B, T, F] in q's dtype.
   """
+  p_BTS = additive_weights(q_BTF, k_BSF, score_F, seen_BTS).astype(q_BTF.dtype)
+  return jnp.einsum("bts,bsf->btf", p_BTS, v_BSF)
+
+
+def additive_weights(q_BTF, k_BSF, score_F, seen_BTS):
+  """What each query gives each key, [B, T, S], float32 at least."""
   dtype = wide(q_BTF.dtype)
   inner_BTSF = jnp.tanh(q_BTF[:, :, None] + k_BSF[:, None])
   s_BTS = jnp.einsum("btsf,f->bts", inner_BTSF, score_F.astype(q_BTF.dtype)).astype(dtype)
   s_BTS = jnp.where(seen_BTS, s_BTS, jnp.finfo(dtype).min)
   # zero where nothing is seen: softmax alone would spread evenly
-  p_BTS = jnp.where(seen_BTS, jax.nn.softmax(s_BTS), 0).astype(q_BTF.dtype)
-  return jnp.einsum("bts,bsf->btf", p_BTS, v_BSF)
+  return jnp.where(seen_BTS, jax.nn.softmax(s_BTS), 0)
 
 
 def additive_attention(q_BTF, k_BSF, v_BSF, score_F, seen_BTS):

@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
+from seqlab.ops.attention_weights import attention_naive, visible
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.dense import product
 
@@ -22,50 +23,6 @@ EMPTY = np.iinfo(np.int32).min  # the segment of no query
 
 # On a CPU queries go in blocks of at least this many, and in at most this many blocks.
 _BLOCK, _BLOCKS = 64, 8
-
-
-def visible(segment_BT, segment_BS, time_T, time_S, window=None, causal=True, prefix_BS=None):
-  """Which keys each query sees: bool [B, T, S]."""
-  gap_TS = time_T[:, None] - time_S[None, :]
-  seen_BTS = (gap_TS >= 0 if causal else np.ones(gap_TS.shape, bool))[None]
-  if prefix_BS is not None:
-    seen_BTS = seen_BTS | prefix_BS[:, None, :]
-  if window is not None:
-    seen_BTS = seen_BTS & (abs(gap_TS) < window)
-  return (segment_BT[:, :, None] == segment_BS[:, None, :]) & seen_BTS
-
-
-def attention_naive(
-  q_BHTK,
-  k_BHSK,
-  v_BHSK,
-  *,
-  segment_BT,
-  segment_BS,
-  time_T,
-  time_S,
-  window=None,
-  softcap=None,
-  slopes_H=None,
-  scale=None,
-  causal=True,
-  prefix_BS=None,
-):
-  """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
-  dtype = wide(q_BHTK.dtype)
-  groups = q_BHTK.shape[1] // k_BHSK.shape[1]
-  k_BHSK, v_BHSK = (jnp.repeat(x, groups, 1) for x in (k_BHSK, v_BHSK))
-  scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
-  s_BHTS = jnp.einsum("bhtk,bhsk->bhts", q_BHTK, k_BHSK, preferred_element_type=dtype) * scale
-  if softcap is not None:
-    s_BHTS = softcap * jnp.tanh(s_BHTS / softcap)
-  if slopes_H is not None:
-    s_BHTS -= slopes_H[:, None, None] * abs(time_T[:, None] - time_S[None, :])
-  where = (segment_BT, segment_BS, time_T, time_S, window, causal, prefix_BS)
-  mask_BHTS = visible(*where)[:, None]
-  p_BHTS = jax.nn.softmax(s_BHTS, -1, where=mask_BHTS).astype(q_BHTK.dtype)
-  y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=dtype)
-  return y_BHTK.astype(q_BHTK.dtype)
 
 
 def attention(

@@ -3,7 +3,8 @@
 import jax
 import jax.numpy as jnp
 
-from seqlab.ops.attention import grouped, shaped, visible
+from seqlab.ops.attention import grouped, shaped
+from seqlab.ops.attention_weights import visible
 from seqlab.ops.dense import product
 
 

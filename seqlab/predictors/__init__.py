@@ -1,26 +1,26 @@
-"""What a trained model says of documents: a predictor for each objective that says something of a
-text or its words.
+"""What a trained model says of examples: a predictor for each objective that says something of a
+text, its words or an array.
 """
-
-from collections.abc import Callable
-from typing import Any
 
 from seqlab.errors import UserError
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
 from seqlab.objectives.regression import Regression
 from seqlab.objectives.tagging import Tagging
-from seqlab.predictors.base import Predictor
+from seqlab.predictors.arrays import Examples
+from seqlab.predictors.base import Predictor, Reader
 from seqlab.predictors.classes import Classes, ClassSets
+from seqlab.predictors.documents import Texts, Words
 from seqlab.predictors.numbers import Numbers
 from seqlab.predictors.tags import Tags
 from seqlab.trained import Trained
 
-PREDICTORS: dict[type, Callable[[Trained, Any], Predictor]] = {
-  Classification: Classes,
-  MultiLabelClassification: ClassSets,
-  Regression: Numbers,
-  Tagging: Tags,
+# How an objective's model is asked, and who reads the texts for it.
+PREDICTORS: dict[type, tuple[type[Predictor], type[Reader]]] = {
+  Classification: (Classes, Texts),
+  MultiLabelClassification: (ClassSets, Texts),
+  Regression: (Numbers, Texts),
+  Tagging: (Tags, Words),
 }
 
 
@@ -30,12 +30,11 @@ def predictor(run: Trained) -> Predictor:
   Raises:
     UserError: it has none.
   """
-  if run.learned.shapes:
-    raise UserError(f"--workdir={run.folder}: was trained on arrays; `predict` is for texts")
-  made = PREDICTORS.get(type(run.objective))
-  if made is None:
+  if type(run.objective) not in PREDICTORS:
     raise UserError(
-      f"--workdir={run.folder}: config.objective={run.config.objective!r} predicts nothing of a "
-      f"text; see `seqlab sample` and `seqlab generate`"
+      f"--workdir={run.folder}: config.objective={run.config.objective!r} predicts nothing of an "
+      f"example; see `seqlab sample` and `seqlab generate`"
     )
-  return made(run, run.objective)
+  made, reader = PREDICTORS[type(run.objective)]
+  reader = Examples if run.learned.shapes else reader
+  return made(run, run.objective, reader(run))

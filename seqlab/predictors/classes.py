@@ -1,33 +1,33 @@
-"""Classes of texts: one for each, or any number of them."""
+"""Classes of examples: one for each, or any number of them."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-from seqlab.data.documents import Document
 from seqlab.data.labels import classes_of, parts
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
-from seqlab.predictors.base import Line, OfTexts
+from seqlab.predictors.base import Line, Predictor, Reader
 from seqlab.scores.bootstrap import Score
 from seqlab.scores.classification import class_scores, confusion, set_scores
 from seqlab.trained import Trained
 
 
-class Classes(OfTexts):
-  """One class for each text."""
+class Classes(Predictor):
+  """One class for each example."""
 
   found = ("predicted", "probabilities")
   of = "label"
 
-  def right(self, document: Document) -> Sequence[str] | None:
-    return None if document.label is None else (str(document.label),)
+  def right(self, example: Any) -> Sequence[str] | None:
+    label = self.reader.label(example)
+    return None if label is None else (label,)
 
-  def line(self, document: Document, output: np.ndarray) -> Line:
-    (label,) = self.right(document) or (None,)
+  def line(self, example: Any, output: np.ndarray) -> Line:
     shares = _told(output)
     return dict(
-      text=document.text,
-      label=label,
+      **self.reader.asked(example),
+      label=self.reader.label(example),
       predicted=self.names[output.argmax()],
       probabilities=dict(zip(self.names, shares, strict=True)),
     )
@@ -49,24 +49,25 @@ class Classes(OfTexts):
     return wanted, given
 
 
-class ClassSets(OfTexts):
-  """Those classes of a text whose probability is above a half."""
+class ClassSets(Predictor):
+  """Those classes of an example whose probability is above a half."""
 
   found = ("predicted", "probabilities")
   of = "label"
 
-  def __init__(self, run: Trained, objective: MultiLabelClassification):
-    super().__init__(run, objective)
+  def __init__(self, run: Trained, objective: MultiLabelClassification, reader: Reader):
+    super().__init__(run, objective, reader)
     self._separator = objective.separator
     self.names = classes_of(run.learned.labels, objective.separator)
 
-  def right(self, document: Document) -> Sequence[str] | None:
-    return None if document.label is None else parts(str(document.label), self._separator)
+  def right(self, example: Any) -> Sequence[str] | None:
+    label = self.reader.label(example)
+    return None if label is None else parts(label, self._separator)
 
-  def line(self, document: Document, output: np.ndarray) -> Line:
-    right, shares = self.right(document), _told(output)
+  def line(self, example: Any, output: np.ndarray) -> Line:
+    right, shares = self.right(example), _told(output)
     return dict(
-      text=document.text,
+      **self.reader.asked(example),
       labels=None if right is None else sorted(right),
       predicted=[name for name, share in zip(self.names, output, strict=True) if share > 0.5],
       probabilities=dict(zip(self.names, shares, strict=True)),

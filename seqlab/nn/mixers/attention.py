@@ -16,10 +16,11 @@ import numpy as np
 
 from seqlab import axes
 from seqlab.errors import UserError, nearest
-from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.layers import Norm, bias, note, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
+from seqlab.ops.attention_weights import attention_weights
 from seqlab.ops.backend import after
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -145,7 +146,7 @@ class Attention(Mixer):
     state: dict | None,
     prefix_BT: jax.Array | None,
   ) -> tuple[jax.Array, dict | None]:
-    options = dict(
+    options: dict[str, Any] = dict(
       window=self.window or None,
       softcap=self.softcap or None,
       slopes_H=_alibi_slopes(self.heads) if self.positions == "alibi" else None,
@@ -154,9 +155,10 @@ class Attention(Mixer):
     time_T = np.arange(pos_BT.shape[1], dtype=np.int32)
     if state is None:
       segment_BT = time_T - pos_BT  # a document is told by when it began
-      segments = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-      seen = dict(causal=self.causal, prefix_BS=prefix_BT)
-      return attention(q_BHTK, k_BHTK, v_BHTK, **segments, **options, **seen), None
+      options |= dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
+      options |= dict(causal=self.causal, prefix_BS=prefix_BT)
+      note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, **options))
+      return attention(q_BHTK, k_BHTK, v_BHTK, **options), None
 
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
     segment_BT = time + time_T - pos_BT

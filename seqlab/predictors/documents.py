@@ -1,0 +1,123 @@
+"""Readers of texts, whole or word by word."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import ClassVar
+
+import jax
+import numpy as np
+
+from seqlab import axes, build
+from seqlab.data.documents import Document
+from seqlab.data.tags import cut, tagged_document
+from seqlab.errors import UserError
+from seqlab.evaluate import rows_on
+from seqlab.predictors.base import Line
+from seqlab.trained import Trained, cleaning, documents_of
+
+Encoded = tuple[np.ndarray, np.ndarray]
+
+_ROWS = 64
+_ROUND = 16  # rows are padded to a multiple of it, so that lengths share a program
+
+
+class Texts:
+  """Texts of which one thing is said, cut as in training."""
+
+  noun: ClassVar[str] = "texts"
+
+  def __init__(self, run: Trained):
+    self.run = run
+
+  def given(self, texts: Sequence[str]) -> list[Document]:
+    # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
+    clean = cleaning(self.run)
+    texts = [clean.text(one.encode("utf-8", "replace").decode()) for one in texts]
+    return [Document(f"--text={one[:40]!r}", one) for one in texts]
+
+  def chosen(self, split: str, data: str) -> list[Document]:
+    # a text of nothing is trained on and evaluated, but there is nothing to say of it
+    return [d for d in documents_of(self.run, split, data) if d.text.strip()]
+
+  def read(self, document: Document) -> Document:
+    if not document.text.strip():
+      raise UserError(f"{document.id}: is empty; a text is wanted")
+    return document
+
+  def id(self, document: Document) -> str:
+    return document.id
+
+  def asked(self, document: Document) -> Line:
+    return dict(text=document.text)
+
+  def label(self, document: Document) -> str | None:
+    return None if document.label is None else str(document.label)
+
+  def encode(self, document: Document) -> Encoded:
+    """The tokens of a row, as in training, and which of them count."""
+    tokenizer = self.run.learned.tokenizer
+    ids = np.append(tokenizer.eot, tokenizer.encode_batch([document.text])[0])
+    ids = ids[: self.run.config.length]
+    return ids, np.ones(len(ids), bool)
+
+  def outputs(
+    self, predict: Callable, documents: Sequence[Document]
+  ) -> Iterator[tuple[int, np.ndarray]]:
+    """Those of like length go together."""
+    encoded = [self.encode(document) for document in documents]
+    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
+    mesh, call = self.run.mesh, jax.jit(predict)
+    with axes.use_mesh(mesh, build.table(self.run.config)):
+      for start in range(0, len(order), _ROWS):
+        here = order[start : start + _ROWS]
+        longest = max(len(encoded[i][0]) for i in here)
+        rows = rows_on(mesh, _ROWS if len(order) > _ROWS else len(here))
+        shape = (rows, -(-longest // _ROUND) * _ROUND)
+        tokens_BT = np.full(shape, self.run.learned.tokenizer.pad, np.int32)
+        pos_BT, weight_BT = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
+        for row, i in enumerate(here):
+          ids, told = encoded[i]
+          tokens_BT[row, : len(ids)], weight_BT[row, : len(ids)] = ids, told
+          pos_BT[row, : len(ids)] = np.arange(len(ids))
+        batch = dict(tokens_BT=tokens_BT, pos_BT=pos_BT, weight_BT=weight_BT)
+        output = jax.device_get(call(self.run.params, axes.put_batch(batch, mesh)))
+        for row, i in enumerate(here):
+          yield i, self.kept(output[row], encoded[i][1])
+
+  def kept(self, output: np.ndarray, told: np.ndarray) -> np.ndarray:
+    """What a row of the output says, `told` being what `encode` gave."""
+    return output
+
+
+class Words(Texts):
+  """Texts of whose words something is said, each at its first token."""
+
+  def read(self, document: Document) -> Document:
+    """Cut into words, where its source has not done so."""
+    between = self.run.learned.between or ""
+    if document.words is None:
+      words = cut(document.text, between)
+      document = tagged_document(document.id, words, None, between)
+    return super().read(document)
+
+  def asked(self, document: Document) -> Line:
+    return dict(words=[word.strip() for word in document.words or ()])
+
+  def encode(self, document: Document) -> Encoded:
+    tokenizer, length, words = self.run.learned.tokenizer, self.run.config.length, document.words
+    pieces = tokenizer.encode_batch(words or ())
+    sizes = np.array([len(piece) for piece in pieces], int)
+    if not sizes.all():
+      raise UserError(
+        f"{document.id}: the word {(words or ())[int(np.argmin(sizes))]!r} has no token to carry a "
+        f"tag; leave it out"
+      )
+    if sizes.sum() >= length:
+      raise UserError(
+        f"{document.id}: its words are {sizes.sum()} tokens; at most {length - 1} are wanted"
+      )
+    told = np.zeros(1 + sizes.sum(), bool)
+    told[1 + np.cumsum(sizes) - sizes] = True
+    return np.concatenate([[tokenizer.eot], *pieces]), told
+
+  def kept(self, output: np.ndarray, told: np.ndarray) -> np.ndarray:
+    return output[: len(told)][told]

@@ -1,0 +1,75 @@
+"""Pictures: what is drawn of a run's numbers, and letters that no font has."""
+
+import io
+import json
+import math
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seqlab import metrics, pictures
+from seqlab.errors import UserError
+from seqlab.pictures import figures
+from seqlab.pictures.curves import FILE, Curves, grouped
+
+LINES = [
+  {"step": 10, "time": 0.0, "loss": 3.0, "kl": 1.0, "lr": 0.1, "grad_norm": 9.0},
+  {"step": 20, "time": 1.0, "loss": None, "kl": 2.0, "lr": 0.2, "grad_norm": 9.0},
+  {"step": 20, "time": 2.0, "valid/loss": 2.5, "valid/kl": 0.5},
+]
+
+
+def pixels(png):
+  return np.asarray(Image.open(io.BytesIO(png)).convert("L"))
+
+
+def test_curves_are_of_the_loss_of_what_validation_tells_and_of_the_rate():
+  panels = grouped(LINES)
+  assert list(panels) == ["loss", "kl", "learning rate"]
+  steps, values = panels["loss"]["training"]
+  assert steps == [10, 20] and values[0] == 3 and math.isnan(values[1])
+  assert panels["kl"] == dict(training=([10, 20], [1.0, 2.0]), valid=([20], [0.5]))
+  assert panels["learning rate"] == dict(training=([10, 20], [0.1, 0.2]))
+  game = [{"step": 5, "time": 0.0, "generator/loss": 1.0, "critic/loss": 2.0, "critic/lr": 3.0}]
+  assert list(grouped(game)["loss"]) == ["generator", "critic"]
+
+
+def test_a_run_is_drawn_whole_when_it_ends_and_not_when_it_fails(tmp_path):
+  (tmp_path / metrics.FILE).write_text("".join(json.dumps(LINES[0]) + "\n" for _ in range(9)))
+  with Curves(tmp_path) as curves:
+    curves.draw()
+    assert not (tmp_path / FILE).exists(), "nine lines are no curve"
+    with metrics.Writer(tmp_path, 10, tensorboard=False) as writer:  # goes on
+      writer.write(20, {"loss": 1.0, "lr": 0.1})
+    curves.seldom()
+    assert not (tmp_path / FILE).exists(), "the run has only begun"
+  assert pixels((tmp_path / FILE).read_bytes()).std() > 5
+  (tmp_path / FILE).unlink()
+  with pytest.raises(ZeroDivisionError), Curves(tmp_path):
+    _ = 1 / 0
+  assert not (tmp_path / FILE).exists()
+  (tmp_path / FILE).mkdir()
+  with pytest.raises(UserError, match=r"curves.png: cannot be written \(Is a directory\)"):
+    Curves(tmp_path).draw()
+
+
+def test_letters_that_no_font_has_become_numbers(monkeypatch, caplog):
+  monkeypatch.setattr(figures, "_fonts", lambda: ((), frozenset(map(ord, "abc$ "))))
+  figures._warn_once.cache_clear()
+  assert figures.legible(["a", "猫b", "c$", "狗"]) == ["a", "#1", r"c\$", "#3"]
+  assert len(caplog.messages) == 1 and "no font here has" in caplog.messages[0]
+
+
+def test_a_map_is_bright_where_the_weight_is():
+  weight_HTS = np.zeros((2, 3, 4))
+  weight_HTS[:, [0, 1, 2], [3, 1, 0]] = 1
+  one = pixels(pictures.attention({"layer 0": weight_HTS[:1]}, ["x", "y", "z"], list("abcd")))
+  dark = one < 128
+  rows, columns = dark.sum(1) > 0.4 * one.shape[1], dark.sum(0) > 0.4 * one.shape[0]
+  inside = one[np.ix_(np.flatnonzero(rows), np.flatnonzero(columns))]
+  high, wide = inside.shape
+  cells = inside[high // 6 :: high // 3, wide // 8 :: wide // 4][:3, :4]
+  np.testing.assert_array_equal(cells, 255 * weight_HTS[0])
+  many = pixels(pictures.attention({"a": weight_HTS, "b": weight_HTS[:1]}, "xyz", "abcd"))
+  assert many.shape[0] > 1.5 * one.shape[0] and many.shape[1] > 2 * one.shape[1]
