@@ -3,6 +3,7 @@
 config.json      the resolved config           metrics.jsonl   every number, the source of truth
 card.md          the run in a page             tensorboard/    the same for TensorBoard
 checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
+curves.png       the numbers over the steps    pictures/       of the validation set
 data.json        what else the model needs to know of its data: `seqlab.data.learned`
 """
 

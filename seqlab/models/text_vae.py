@@ -2,6 +2,7 @@
 normal distribution over a few numbers, and out of them word by word.
 """
 
+import math
 from typing import Any
 
 import jax
@@ -31,7 +32,9 @@ class TextVae(Decoder):
     self.encoder = Stack(self.encoder_layers, self.depth, self.remat, self.unroll)
     self.encoder_norm = Norm(self.norm)
     self.encoder_head = Head((self.latent, self.latent))
-    self.latent_ZD = weight(self, "latent_ZD", (self.latent, self.width))
+    # What it adds is as large as an embedding, which the noise of the latent would else drown.
+    std = 0.02 / math.sqrt(self.latent)
+    self.latent_ZD = weight(self, "latent_ZD", (self.latent, self.width), std=std)
 
   def __call__(
     self,
