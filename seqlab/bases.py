@@ -51,12 +51,13 @@ def best_or_latest(workdir: str) -> str:
 
 
 def start_of(path: str, objective: Objective) -> str:
-  """Where the run of `config.init.path` keeps the one model that the objective starts from.
+  """Where the run of `config.init.path` keeps the one model that the objective starts from; of
+  several players it is the last that starts, where it writes.
 
   Raises:
     UserError: no run, one whose model is not whole, or several players to start.
   """
-  if objective.players != ("model",):
+  if objective.players != ("model",) and objective.writes != "continuations":
     raise UserError(
       f"config.init.path={path!r}: a game of {' and '.join(dict.fromkeys(objective.players))} "
       f"has no one model to start; leave it out"
@@ -90,6 +91,11 @@ def with_base(
   lora = adaptations(config.init.adapt).lora
   if lora is None:
     return objective, {}
+  if objective.players != ("model",):
+    raise UserError(
+      f"config.init.adapt={config.init.adapt!r}: adapters stand beside one model, and "
+      f"{config.objective} has several players"
+    )
   pin = _choose(config) if anew else _pinned(config, folder)
   path, step = pin["path"], pin["step"]
   source = start_of(path, objective)

@@ -50,6 +50,7 @@ NETWORKS = {
   "autoencoding": ("autoencoder",),
   "variational": ("vae", "text_vae"),
   "adversarial": ("gan",),
+  "sequence_adversarial": ("sequence_gan",),
 }
 
 

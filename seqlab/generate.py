@@ -42,8 +42,7 @@ def written(
       raise UserError(
         f"the source {text[:40]!r} has {len(ids) - 1} tokens; 1 to {config.length - 1} are wanted"
       )
-  # a few rows have nothing to share out
-  params = jax.device_put(run.params["model"], jax.devices()[0])
+  params = run.writer
   order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
   for start in range(0, len(order), rows):
     here = order[start : start + rows]

@@ -100,8 +100,7 @@ def under_the_oracle(run: Trained, count: int = 10_000, seed: int = 0) -> dict[s
   decoding = Decoding(
     run.objective.network, Draw(), eot=tokenizer.eot, ids=tokenizer.vocab, silent=silent
   )
-  params = jax.device_put(run.params["model"], jax.devices()[0])
-  found = []
+  params, found = run.writer, []
   for start in range(0, count, _AT_ONCE):
     prompts = [np.array([tokenizer.eot])] * _AT_ONCE
     drawn = [np.stack(new) for new in decoding(params, prompts, LENGTH, seed + start)]

@@ -39,7 +39,7 @@ def places(run: Trained, texts: Sequence[str], count: int, seed: int) -> np.ndar
       raise UserError(f"--prompt={text[:40]!r} has {size - 1} tokens; 1 to {length - 1} are wanted")
     tokens_BT[row, :size], pos_BT[row, :size] = [tokenizer.eot, *ids], np.arange(size)
     weight_BT[row, :size] = 1
-  params = jax.device_put(run.params["model"], jax.devices()[0])
+  params = run.writer
   encode = jax.jit(lambda *inputs: network(*inputs, method="encode"))
   mean_BZ, logvar_BZ = jax.device_get(encode(params, tokens_BT, pos_BT, weight_BT))
   if len(texts) == 2:

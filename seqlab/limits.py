@@ -63,8 +63,8 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     SHARE: ("decay_rate",),
   },
   "objective": {
-    POSITIVE: ("critic", "packing", "span", "sentinels"), NONNEGATIVE: (
-      "z_loss", "memory", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
+    POSITIVE: ("critic", "packing", "rollouts", "span", "sentinels"), NONNEGATIVE: (
+      "z_loss", "memory", "gumbel", "beta", "warmup", "free_bits", "importance", "noise", "penalty",
     ),
     BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("teacher_forcing", "word_dropout"),
   },

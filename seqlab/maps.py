@@ -60,7 +60,7 @@ def weights(run: Trained, batch: Batch, part: str) -> dict[str, np.ndarray]:
     UserError: there are none.
   """
   network, pattern = run.objective.network, len(parse(run.config.model.mixer))
-  params = jax.device_put(run.params["model"], jax.devices()[0])
+  params = run.writer
   notes = jax.device_get(jax.jit(network.noted)(params, *run.objective.inputs(batch)))  # type: ignore[attr-defined]
   found = {}
   for path, leaf in notes.items():

@@ -4,7 +4,6 @@ sentences out of a latent space; or draw examples from a generator.
 
 import sys
 
-import jax
 import numpy as np
 
 from seqlab import generated, latent
@@ -105,9 +104,7 @@ def run(
 
   if live:
     print(prompts[0], end="", flush=True)
-  # a few rows have nothing to share out
-  params = jax.device_put(trained.params["model"], jax.devices()[0])
-  for new in decoding(params, ids, tokens, seed, given):
+  for new in decoding(trained.writer, ids, tokens, seed, given):
     for row, piece in enumerate(new):
       show(row, stops[row].push(streams[row].push(piece)))
     if all(s.ended for s in stops):

@@ -171,12 +171,12 @@ def begin(config: ConfigDict, objective: Objective, initial: build.Initial) -> S
   init = config.init
   if not init.path or adaptations(init.adapt).lora:
     return state  # what init.path gives stays as it is, beside this state
-  source = start_of(init.path, objective)
+  source, player = start_of(init.path, objective), objective.players[-1]
   params, result = pretrained.partial_restore(
-    init.path, state["params"]["model"], init.keep, which=best_or_latest(init.path), source=source
+    init.path, state["params"][player], init.keep, which=best_or_latest(init.path), source=source
   )
   print(f"init: {len(result.taken)} leaves from {init.path}; {result}", flush=True)
-  state["params"]["model"] = params
+  state["params"][player] = params
   if "ema" in state["extra"]:
     state["extra"]["ema"] = jax.tree.map(lambda x: x.copy(), state["params"])
   return state

@@ -42,6 +42,13 @@ class Trained:
   step: int
   mesh: Mesh
 
+  @property
+  def writer(self) -> dict:
+    """The parameters of what writes: the last player, where there are several; whole on one device,
+    as a few rows have nothing to share out.
+    """
+    return jax.device_put(self.params[self.objective.players[-1]], jax.devices()[0])
+
 
 def open_run(workdir: str, which: str = "best") -> Trained:
   """Config, vocabulary and parameters of a run, at a step, its latest or its best. A run from

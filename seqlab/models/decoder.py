@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.nn.layers import Norm, weight
+from seqlab.nn.layers import Norm, lookup, weight
 from seqlab.nn.stack import Layer, Stack
 from seqlab.ops.dense import product
 
@@ -52,7 +52,9 @@ class Decoder(nn.Module):
   def __call__(
     self, tokens_BT: jax.Array, pos_BT: jax.Array, state: dict | None = None, *, train: bool = False
   ) -> tuple[jax.Array, dict | None]:
-    """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens."""
+    """Features before the head, [B, T, D] in `dtype`, and the mixers' state after these tokens; in
+    place of ids there may be weights over ids, [B, T, V].
+    """
     x_BTD, state = self.stack(self.embed(tokens_BT, pos_BT, train), pos_BT, state, train)
     return self.final_norm(x_BTD), state
 
@@ -60,7 +62,7 @@ class Decoder(nn.Module):
     """What the first block reads, [B, T, D] in `dtype`."""
     # Gathered over fsdp before the lookup, as every weight is before its product: a lookup in rows
     # that are cut across their width would be moved whole to each device.
-    x_BTD = axes.constrain(self.embed_VD.astype(self.dtype), "V.")[tokens_BT]
+    x_BTD = lookup(axes.constrain(self.embed_VD.astype(self.dtype), "V."), tokens_BT)
     if self.length:
       x_BTD += self.position_SD.astype(self.dtype)[pos_BT]
     return self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)

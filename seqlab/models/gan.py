@@ -56,5 +56,5 @@ class Pair:
 
   generator: Network
   discriminator: Network
-  latent: int
+  latent: int = 0
   classes: int = 0

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.kernels import convolve
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import bias, lookup, weight
 from seqlab.ops.convolution import convolution_1d
 from seqlab.ops.dense import dense
 
@@ -35,11 +35,13 @@ class TextCnn(nn.Module):
   def __call__(
     self, tokens_BT: jax.Array, pos_BT: jax.Array, weight_BT: jax.Array, train: bool = False
   ) -> jax.Array:
-    """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text."""
+    """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text, in place of
+    whose ids there may be weights over ids, [B, T, V].
+    """
     # The standard deviation of the paper's uniform ±0.25.
     embed_VD = weight(self, "embed_VD", (self.vocab, self.width), std=0.25 / math.sqrt(3))
     embed_VD = axes.constrain(embed_VD.astype(self.dtype), "V.")
-    x_BTD = embed_VD[tokens_BT] * weight_BT[..., None].astype(self.dtype)
+    x_BTD = lookup(embed_VD, tokens_BT) * weight_BT[..., None].astype(self.dtype)
     found = []
     for size in self.windows:
       # Zeros around, so that a window may reach over either end, as in the paper's code.

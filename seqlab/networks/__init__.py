@@ -15,6 +15,7 @@ from seqlab.networks.sequences import (
   encoder,
   encoder_decoder,
   prefix_decoder,
+  sequence_gan,
   text_cnn,
   text_vae,
 )
@@ -29,6 +30,7 @@ NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
   text_cnn=text_cnn,
   dilated_cnn=dilated_cnn,
   text_vae=text_vae,
+  sequence_gan=sequence_gan,
   **OF_ARRAYS,
 )
 

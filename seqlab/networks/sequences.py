@@ -14,6 +14,7 @@ from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.models.encoder_decoder import EncoderDecoder
+from seqlab.models.gan import Pair
 from seqlab.models.network import Network
 from seqlab.models.prefix_decoder import PrefixDecoder
 from seqlab.models.tagger import Tagger
@@ -112,11 +113,9 @@ def text_cnn(
   """Filters over windows of words, and the largest of each; of `config.model` it reads width,
   vocab, dropout and dtype.
   """
-  if not windows or min(*windows, channels, config.length - max(windows) + 1) < 1 or not limit > 0:
-    raise UserError(
-      f"config.model.name={config.model.name!r}: windows of 1 to config.length={config.length} "
-      f"words, channels of 1 or more and a limit above 0 are wanted"
-    )
+  _check_windows(config, windows, channels)
+  if not limit > 0:
+    raise UserError(f"config.model.name={config.model.name!r}: a limit above 0 is wanted")
   common = _common(config, ends)
   own = {name: common[name] for name in ("vocab", "width", "dropout", "dtype")}
   made = TextCnn(classes=ends.classes, windows=windows, channels=channels, limit=limit, **own)
@@ -144,6 +143,35 @@ def dilated_cnn(
   own = {name: common[name] for name in ("vocab", "width", "norm", "dropout", "dtype")}
   made = DilatedCnn(window=window, dilations=dilations, iterations=iterations, hidden=hidden, **own)
   return _headed(made, config, ends)
+
+
+def _check_windows(config: ConfigDict, windows: tuple[int, ...], channels: int) -> None:
+  if not windows or min(*windows, channels, config.length - max(windows) + 1) < 1:
+    raise UserError(
+      f"config.model.name={config.model.name!r}: windows of 1 to config.length={config.length} "
+      f"words and channels of 1 or more are wanted"
+    )
+
+
+def sequence_gan(
+  config: ConfigDict,
+  ends: Ends,
+  windows: tuple[int, ...] = (2, 3, 4, 5),
+  channels: int = 64,
+  judge_width: int = 64,
+  judge_dropout: float = 0.25,
+) -> Pair:
+  """A generator as `decoder`, and a discriminator as `text_cnn` of a width of its own."""
+  _check_windows(config, windows, channels)
+  if judge_width < 1 or not 0 <= judge_dropout < 1:
+    raise UserError(
+      f"config.model.name={config.model.name!r}: judge_width of 1 or more and judge_dropout from 0 "
+      f"to below 1 are wanted"
+    )
+  common = _common(config, ends)
+  own = dict(vocab=common["vocab"], dtype=common["dtype"], windows=windows, channels=channels)
+  judge = TextCnn(width=judge_width, classes=1, dropout=judge_dropout, **own)
+  return Pair(Network(Decoder(layers=make_layers(config), **common)), Network(judge))
 
 
 def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:

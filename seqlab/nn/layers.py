@@ -50,6 +50,14 @@ def note(module: nn.Module, name: str, make: Callable[[], jax.Array]) -> None:
     module.put_variable(NOTES, name, make())
 
 
+def lookup(embed_VD: jax.Array, tokens: jax.Array) -> jax.Array:
+  """The rows of ids [..., T], or the sum of rows by weights over ids [..., T, V], which have a
+  gradient.
+  """
+  floats = jnp.issubdtype(tokens.dtype, jnp.floating)
+  return dense(tokens.astype(embed_VD.dtype), embed_VD) if floats else embed_VD[tokens]
+
+
 class Norm(nn.Module):
   """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32
   inside.

@@ -11,6 +11,7 @@ from seqlab.objectives.masked_language_model import MaskedLanguageModel
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
 from seqlab.objectives.prefix_language_model import PrefixLanguageModel
 from seqlab.objectives.regression import Regression
+from seqlab.objectives.sequence_adversarial import SequenceAdversarial
 from seqlab.objectives.sequence_to_sequence import SequenceToSequence
 from seqlab.objectives.span_corruption import SpanCorruption
 from seqlab.objectives.tagging import Tagging
@@ -29,4 +30,5 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   autoencoding=Autoencoding,
   variational=Variational,
   adversarial=Adversarial,
+  sequence_adversarial=SequenceAdversarial,
 )

@@ -130,14 +130,8 @@ class Adversarial(OnePlayer):
     return self._made(params, key, count, self._classes(label_N))
 
   def warning(self, numbers: dict[str, float]) -> str:
-    accuracy = numbers.get("discriminator_accuracy", 0.0)  # none without a score between the two
-    if not accuracy >= 0.995:
-      return ""
-    return (
-      f"the discriminator tells {accuracy:.1%} of real and made examples apart, and little is left "
-      f"for the generator to learn from; a lower rate for it (config.rates), critic=1 or another "
-      f"loss may help"
-    )
+    # none without a score between the two
+    return saturation(numbers.get("discriminator_accuracy", 0.0))
 
   def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
     """Samples of the same noise at every step: as images, or as points over the real ones."""
@@ -188,3 +182,14 @@ class Adversarial(OnePlayer):
     between = share * real + (1 - share) * made
     slope = jax.grad(lambda x: jnp.sum(self._score(params, x, label_BC)))(between)
     return jnp.sqrt(jnp.sum(slope.reshape(len(slope), -1) ** 2, 1) + 1e-12)
+
+
+def saturation(accuracy: float) -> str:
+  """What a discriminator of this accuracy means for the generator, or ""."""
+  if not accuracy >= 0.995:
+    return ""
+  return (
+    f"the discriminator tells {accuracy:.1%} of real and made examples apart, and little is left "
+    f"for the generator to learn from; a lower rate for it (config.rates), critic=1 or another "
+    f"loss may help"
+  )
