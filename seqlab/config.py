@@ -39,8 +39,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
   "objective": ("language_model()", "or masked_language_model, prefix_language_model, "
     "sequence_to_sequence, span_corruption, tagging, classification, multi_label_classification, "
-    "regression, variational, sequence_adversarial; of arrays classification, autoencoding, "
-    "variational, adversarial"),
+    "regression, variational, sequence_adversarial; of arrays also autoencoding, adversarial"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
     "prefix_decoder, text_cnn, dilated_cnn, text_vae, sequence_gan; of arrays mlp, cnn, "
     "autoencoder, vae, gan, with their sizes as arguments"),
