@@ -8,6 +8,11 @@ Command:  seqlab train --config=experiments/papers/seqgan_mle.py --workdir=runs/
           seqlab train --config=experiments/seqgan.py --workdir=runs/seqgan
           seqlab evaluate --workdir=runs/seqgan --step=latest
           (:gumbel learns through a Gumbel softmax in place of rewards)
+Time:     10 minutes on 2 CPU cores.
+Expected: seen, from a start of 8.88: 8.92 after 150 steps and 9.02 after 200, as the generator
+          comes to end its texts early. At a sixth of its rate 8.89 after 50. Neither is the
+          paper's gain; it trains the discriminator for 15 epochs between two steps of the
+          generator, here it has 5 batches. One seed, not tuned.
 """
 
 from ml_collections import ConfigDict
@@ -27,7 +32,7 @@ def get_config(kind=""):
   config.data.valid = f"oracle(path='{PATH}', count=1000, seed=1)"
   config.steps, config.batch = 200, 64
   config.lr, config.schedule, config.optimizer = 1e-3, "constant()", "adamw(b2=0.999)"
-  config.rates = (("generator/", 0.3),)
+  config.rates = (("generator/", 0.3),)  # a step of rewards is noisy
   config.decay, config.clip = 0.0, 5.0
   config.evaluate = ConfigDict(dict(every=50))
   config.checkpoint = ConfigDict(dict(every=50))
