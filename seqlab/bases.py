@@ -8,6 +8,7 @@ the run reads the base there, and is refused another.
 import json
 import os
 import pathlib
+from collections.abc import Iterable
 from typing import Any
 
 import jax
@@ -18,6 +19,8 @@ from seqlab import axes, pretrained
 from seqlab import config as configs
 from seqlab.adapt import adaptations
 from seqlab.adapt.lora import BASE, adapted
+from seqlab.data.learned import TOKENIZER, Learned, load_learned
+from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.leaves import by_path, fingerprint, nest
 from seqlab.objectives.base import Batch, Objective
@@ -69,6 +72,57 @@ def start_of(path: str, objective: Objective) -> str:
       f"`seqlab merge --workdir={path} --out=DIR` makes of it"
     )
   return f"{source_of(config)}/model"
+
+
+def begin(
+  config: ConfigDict,
+  objective: Objective,
+  state: dict[str, Any],
+  learned: Learned,
+  base: dict[str, Any],
+) -> dict[str, Any]:
+  """The fresh state of a run, with parameters of another where `config.init.path` names one; `base`
+  is what `with_base` gave beside it.
+  """
+  init = config.init
+  if base:  # what init.path gives stays as it is, beside this state
+    check_vocabulary(init.path, learned, by_path(base[BASE]))
+  if not init.path or base:
+    return state
+  source, player = start_of(init.path, objective), objective.players[-1]
+  params, result = pretrained.partial_restore(
+    init.path, state["params"][player], init.keep, which=best_or_latest(init.path), source=source
+  )
+  check_vocabulary(init.path, learned, result.taken)
+  print(f"init: {len(result.taken)} leaves from {init.path}; {result}", flush=True)
+  state["params"][player] = params
+  if "ema" in state["extra"]:
+    state["extra"]["ema"] = jax.tree.map(lambda x: x.copy(), state["params"])
+  return state
+
+
+def check_vocabulary(path: str, learned: Learned, taken: Iterable[str]) -> None:
+  """Refuses rows of a vocabulary (leaves with an axis V) that stand for other tokens here.
+
+  Raises:
+    UserError: the run of `config.init.path` has another tokenizer.
+  """
+  other = load_learned(pathlib.Path(path))
+  if other is None or other.text is None or learned.text is None:
+    return
+  if any("V" in axes.letters(name) for name in taken) and not _same(other.text, learned.text):
+    raise UserError(
+      f"config.init.path={path!r}: its vocabulary stands for other tokens than the one of "
+      f"config.data.tokenizer; set it to \"file(path='{path}/{TOKENIZER}')\""
+    )
+
+
+def _same(one: Tokenizer, other: Tokenizer) -> bool:
+  """Whether ids stand for the same; how the json of subwords is written does not matter."""
+  first, second = dict(one.description()), dict(other.description())
+  if "json" in first and "json" in second:
+    first["json"], second["json"] = (json.loads(d["json"])["model"] for d in (first, second))
+  return first == second
 
 
 def with_base(

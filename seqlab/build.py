@@ -153,7 +153,7 @@ def make_optimizers(
       rates=config.rates,
       freeze=config.init.freeze,
       player=player if len(players) > 1 else "",
-      layers=layers,
+      layers=layers if player == objective.players[-1] else None,
       layer_decay=adapt.layer_decay,
       gradual=adapt.gradual,
     )

@@ -26,7 +26,8 @@ from seqlab.errors import UserError
 
 def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
   """Makes the run's folder, or checks that the run in it has this config. Where no step was ever
-  begun (there are no metrics), there is no run: a mistake does not hold the folder.
+  begun (there are no metrics and no checkpoint), there is no run: a mistake does not hold the
+  folder.
 
   Raises:
     UserError: the folder holds a run of another config (the keys that differ), or cannot be
@@ -34,7 +35,8 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
   """
   folder = pathlib.Path(workdir)
   path = folder / "config.json"
-  begun = path.is_file() and (folder / metrics.FILE).is_file()
+  trained = any((folder / "checkpoints").glob("[0-9]*"))  # one that `seqlab merge` made has no more
+  begun = path.is_file() and ((folder / metrics.FILE).is_file() or trained)
   if begun and (differs := configs.difference(configs.read(path), config)):
     raise UserError(
       f"--workdir={workdir} holds a run of another config ({'; '.join(differs[:5])}); "

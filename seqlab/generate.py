@@ -36,11 +36,14 @@ def written(
   search = Beam(
     network, tokenizer.eot, tokenizer.vocab, tuple(tokenizer.silent), beams=beams, penalty=penalty
   )
+  # A decoder has learned no positions but those of a row, which source and text share.
+  shared = network.reads_prefix and config.model.learned_positions
+  most = config.length - shared
   encoded = [np.concatenate([[tokenizer.eot], ids]) for ids in tokenizer.encode_batch(sources)]
   for text, ids in zip(sources, encoded, strict=True):
-    if not 1 < len(ids) <= config.length:
+    if not 1 < len(ids) <= most:
       raise UserError(
-        f"the source {text[:40]!r} has {len(ids) - 1} tokens; 1 to {config.length - 1} are wanted"
+        f"the source {text[:40]!r} has {len(ids) - 1} tokens; 1 to {most - 1} are wanted"
       )
   params = run.writer
   order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
@@ -57,8 +60,6 @@ def written(
     inside_BS = pos_BS >= 0
     pos_BS = np.maximum(pos_BS, 0)
     source = source_BS, pos_BS, np.where(inside_BS, 0, -2).astype(np.int32)
-    # A decoder has learned no positions but those of a row, which source and text share.
-    shared = network.reads_prefix and config.model.learned_positions
     free_BT = np.full((shape[0], config.length - shared * longest), -1, np.int32)
     tokens_BKT, length_BK, score_BK = jax.device_get(search(params, free_BT, source))
     for row, i in enumerate(here):

@@ -5,13 +5,16 @@ from typing import Any
 import jax
 import numpy as np
 
-from seqlab import build, pictures
+from seqlab import pictures
 from seqlab.data.arrays import Arrays
+from seqlab.data.files import find
 from seqlab.data.oracle import LENGTH, Oracle
+from seqlab.data.tokenizers import Words
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
 from seqlab.objectives.classification import Classification
 from seqlab.scores import generated as scores
+from seqlab.spec import parse
 from seqlab.trained import Trained, open_run
 
 _AT_ONCE = 500
@@ -91,11 +94,11 @@ def under_the_oracle(run: Trained, count: int = 10_000, seed: int = 0) -> dict[s
   """Nats a token, under the oracle of its data, of sequences that a language model draws (SeqGAN,
   arXiv:1609.05473, equation 9); {} where its data is of no oracle.
   """
-  call = build.called(run.config, "data.source")
-  if call.name != "oracle":
+  calls, tokenizer = parse(run.config.data.source, "config.data.source"), run.learned.tokenizer
+  if [call.name for call in calls] != ["oracle"] or not isinstance(tokenizer, Words):
     return {}
-  known = Oracle(call.kwargs["path"], "config.data.source")
-  tokenizer = run.learned.tokenizer
+  ((file, _),) = find(calls[0].kwargs["path"], "config.data.source")[:1]
+  known = Oracle(file, "config.data.source")
   silent = (*tokenizer.silent, tokenizer.eot)  # all sequences of the oracle are as long
   decoding = Decoding(
     run.objective.network, Draw(), eot=tokenizer.eot, ids=tokenizer.vocab, silent=silent

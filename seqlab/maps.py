@@ -1,6 +1,7 @@
 """`seqlab attention`: which tokens a trained model looks at, as pictures."""
 
 import re
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,9 @@ def run(workdir: str, source: list[str], text: list[str], step: str) -> None:
   config = trained.config
   if trained.learned.shapes:
     raise UserError(f"--workdir={workdir}: was trained on arrays; attention is between tokens")
-  pairs = trained.objective.rows == "pairs"
+  # a decoder that sees a source as its own beginning is shown what it looks at in any text
+  own: Any = trained.objective
+  pairs = own.rows in ("pairs", "spans") and not own.network.reads_prefix
   if not (source if pairs else text):
     raise UserError(f"{'--source' if pairs else '--text'}=TEXT is wanted: what is to be looked at")
   if source and not pairs:
@@ -84,6 +87,8 @@ def _alone(run: Trained, text: str) -> tuple[Batch, list[str], list[str]]:
   ids = _ids(run, text)
   one = np.ones(ids.shape, np.float32)
   batch = dict(tokens_BT=ids[None], pos_BT=np.arange(len(ids))[None], weight_BT=one[None])
+  if run.objective.network.reads_prefix:  # type: ignore[attr-defined]
+    batch["prefix_BT"] = np.zeros(ids.shape, bool)[None]
   names = [_name(run.learned.tokenizer, i) for i in ids]
   return batch, names, names
 

@@ -16,10 +16,9 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from seqlab import axes, build, flops, pretrained, runtime
+from seqlab import axes, build, flops, runtime
 from seqlab import config as configs
-from seqlab.adapt import adaptations
-from seqlab.bases import best_or_latest, start_of, with_base
+from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
 from seqlab.data.learned import learned_from
@@ -64,7 +63,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     objective, base = with_base(objective, config, example, folder, mesh, anew)
     initial = build.initial_state(config, objective, optimizers, loader, mesh)
     state, start = restore(checkpoints, initial, loader) or (
-      begin(config, objective, initial),
+      begin(config, objective, initial.make(), learned, base),
       0,
     )
     learns = sum(x.size for x in jax.tree.leaves(state["params"]))
@@ -163,23 +162,6 @@ def restore(
       "bring them back, or give another --workdir"
     )
   return state, step
-
-
-def begin(config: ConfigDict, objective: Objective, initial: build.Initial) -> State:
-  """A fresh state, with parameters of another run where `config.init.path` names one."""
-  state = initial.make()
-  init = config.init
-  if not init.path or adaptations(init.adapt).lora:
-    return state  # what init.path gives stays as it is, beside this state
-  source, player = start_of(init.path, objective), objective.players[-1]
-  params, result = pretrained.partial_restore(
-    init.path, state["params"][player], init.keep, which=best_or_latest(init.path), source=source
-  )
-  print(f"init: {len(result.taken)} leaves from {init.path}; {result}", flush=True)
-  state["params"][player] = params
-  if "ema" in state["extra"]:
-    state["extra"]["ema"] = jax.tree.map(lambda x: x.copy(), state["params"])
-  return state
 
 
 def own(state: State, base: dict[str, Any]) -> State:

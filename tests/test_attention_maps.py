@@ -55,7 +55,7 @@ def test_weights_of_a_decoder_are_its_formula(unroll, monkeypatch):
     folder="runs/x",
     config=load("", ["model.depth=5", "model.mixer=gru() | attention()"]),
     objective=LanguageModel(net),
-    params=dict(model=params),
+    writer=params,
   )
   layers = maps.weights(run, dict(tokens_BT=TOKENS, pos_BT=POS), "mixer")
   assert list(layers) == ["layer 1", "layer 3"]

@@ -45,7 +45,7 @@ ROOMS = {
   "heads": "errors data",
   "batches": "spec axes data objectives",
   "build": "errors spec axes data objectives adapt optim step limits networks heads batches",
-  "bases": "errors leaves axes pretrained objectives adapt config",
+  "bases": "errors leaves axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves axes ops nn models objectives optim step",
   "decode": "errors axes models",
@@ -62,7 +62,7 @@ ROOMS = {
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "trained": "errors axes data pretrained objectives adapt config build bases prepare",
-  "generated": "errors data objectives build decode scores pictures trained",
+  "generated": "errors spec data objectives decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",

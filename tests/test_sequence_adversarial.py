@@ -16,6 +16,7 @@ from seqlab.config import load
 from seqlab.laws import same_on_a_mesh
 from seqlab.leaves import by_path
 from seqlab.networks import Ends
+from seqlab.objectives.base import content
 from seqlab.objectives.sequence_adversarial import SequenceAdversarial
 from seqlab.ops.categorical import categorical
 
@@ -139,8 +140,9 @@ def test_what_an_evaluation_tells(params):
   one, rows = game(), batch()
   told = jax.jit(functools.partial(one.loss, "generator"))(params, rows, None, {})[1]
   scores = one._score(params, rows["labels_BT"], rows["weight_BT"], None)
+  key = jax.random.fold_in(jax.random.key(0), content(rows["labels_BT"].reshape(1, -1))[0])
   texts = one._drawn(
-    params["generator"], jax.random.split(jax.random.key(0), 4)[0],
+    params["generator"], jax.random.split(key, 3)[0],
     np.zeros((ROWS, LENGTH), np.int32), np.zeros(ROWS, int),
   )  # fmt: skip
   fakes = np.asarray(one._score(params, *texts, None), float)
@@ -148,6 +150,9 @@ def test_what_an_evaluation_tells(params):
   losses = np.logaddexp(0, -np.asarray(scores, float)) + np.logaddexp(0, fakes)
   np.testing.assert_allclose(told["discriminator_loss"][0], losses.sum(), rtol=1e-5)
   assert float(told["token_loss"][1]) == ROWS * LENGTH
+  other = rows | {"labels_BT": (rows["labels_BT"] + 1) % 3}
+  again = jax.jit(functools.partial(one.loss, "generator"))(params, other, None, {})[1]
+  assert float(again["reward"][0]) != float(told["reward"][0]), "other texts for another batch"
   assert "apart" in one.warning({"discriminator_accuracy": 0.999})
 
 

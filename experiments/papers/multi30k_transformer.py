@@ -5,13 +5,16 @@ Paper:    bentrevett/pytorch-seq2seq, notebook 6: width 256, 3 + 3 blocks, 8 hea
 Claim:    test perplexity 5.32 a word by teacher forcing, BLEU 36.5 (greedy, on its own tokens).
 Differs:  words by our rules, not spaCy's; one vocabulary for both languages (13,644 words where it
           has 7,853 and 5,893); blocks normalise before, not after; dropout on embeddings and
-          branches, not inside attention and MLP; rows of packed pairs, 128 pairs in the mean.
+          branches, not inside attention and MLP, and 0.2 for it; rows of packed pairs, 113 pairs
+          in the mean.
 Command:  seqlab train --config=experiments/papers/multi30k_transformer.py --workdir=runs/m30k
           seqlab generate --workdir=runs/m30k --beams=1 --penalty=0
           seqlab reproduce multi30k_transformer
-Time:     20 minutes on 2 idle CPU cores.
-Expected: validation perplexity by epoch 18.0, 9.9, 7.6, 6.7, 6.2, 5.9, 5.75, 5.67, 5.68, 5.83: it
-          overfits from epoch 9 on. BLEU within 36 +- 2, perplexity above the published.
+Time:     25 minutes on 2 idle CPU cores.
+Expected: validation perplexity after each 227 steps (257 are an epoch) 21.1, 11.2, 8.4, 7.3, 6.5,
+          6.1, 5.9, 5.7, 5.6, 5.5, where it stays. At dropout 0.1 18.0, 9.9, 7.6, 6.7, 6.2, 5.9,
+          5.75, 5.67, 5.68, 5.83: it overfits, for here dropout is in fewer places. BLEU within
+          36 +- 2, perplexity a little above the published: 5.63, at 0.1 5.91.
 """
 
 from ml_collections import ConfigDict
@@ -40,24 +43,25 @@ CLAIM = dict(
       measure=f'generate --beams=1 --penalty=0 --data="{TEST}"',
     ),
   ),
-  tried="the run overfits after 8 epochs at dropout 0.1, which here is on embeddings and branches "
-  "alone; a higher rate was not tried.",
+  tried="dropout 0.1, as published, overfits after 8 epochs (5.91), as it is here on embeddings and "
+  "branches alone and not inside attention and MLP; 0.2 is better; neither a longer run nor other "
+  "rates were tried.",
 )
 
 
 def get_config():
   config = ConfigDict()
   config.objective = "sequence_to_sequence()"
-  config.steps, config.batch, config.length = 2270, 36, 48
+  config.steps, config.batch, config.length = 2570, 36, 48
   config.lr, config.schedule, config.optimizer = 5e-4, "constant()", "adamw(b2=0.999)"
   config.decay, config.clip = 0.0, 1.0
-  config.model = ConfigDict(dict(name="encoder_decoder", width=256, depth=3, dropout=0.1))
+  config.model = ConfigDict(dict(name="encoder_decoder", width=256, depth=3, dropout=0.2))
   config.model.mixer, config.model.learned_positions = "attention(heads=8, positions='none')", True
   config.model.mlp, config.model.norm = "plain(ratio=2.0, activation='relu')", "layer"
   config.model.tied = False
   config.data = ConfigDict(dict(tokenizer="words(min_count=2)", clean="lower() | words()"))
   config.data.source = f"parallel(path='{DATA}/train.en.gz', source='{DATA}/train.de.gz')"
   config.data.valid = f"parallel(path='{DATA}/val.en.gz', source='{DATA}/val.de.gz')"
-  config.evaluate = ConfigDict(dict(every=227))
-  config.checkpoint = ConfigDict(dict(every=227))
+  config.evaluate = ConfigDict(dict(every=257))
+  config.checkpoint = ConfigDict(dict(every=257))
   return config

@@ -163,6 +163,11 @@ def sequence_gan(
 ) -> Pair:
   """A generator as `decoder`, and a discriminator as `text_cnn` of a width of its own."""
   _check_windows(config, windows, channels)
+  if config.model.dropout:
+    raise UserError(
+      f"config.model.dropout={config.model.dropout}: the generator of sequence_gan() learns from "
+      f"what it draws, without dropout; set it to 0.0, or judge_dropout of the discriminator"
+    )
   if judge_width < 1 or not 0 <= judge_dropout < 1:
     raise UserError(
       f"config.model.name={config.model.name!r}: judge_width of 1 or more and judge_dropout from 0 "

@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.errors import UserError, nearest
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of, content
 
 softplus, relu = jax.nn.softplus, jax.nn.relu
 # Of the scores of real (r) and made (f) arrays: what the discriminator minimises, what the
@@ -144,9 +144,7 @@ class Adversarial(OnePlayer):
 
   def _of(self, x_BYXD: jax.Array) -> jax.Array:
     """The key of an evaluation's batch, so that batches do not share their noise."""
-    bits = jax.lax.bitcast_convert_type(x_BYXD.astype(jnp.float32), jnp.uint32).reshape(-1)
-    odd = 2 * jnp.arange(len(bits), dtype=jnp.uint32) + 1
-    return jax.random.fold_in(jax.random.key(0), jnp.sum(bits * odd, dtype=jnp.uint32))
+    return jax.random.fold_in(jax.random.key(0), content(x_BYXD.reshape(1, -1))[0])
 
   def _classes(self, label_B: jax.Array | None) -> jax.Array | None:
     """One-hot, where the generator is told the class."""

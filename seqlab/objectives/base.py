@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple, Protocol
 
 import jax
+import jax.numpy as jnp
+from jax import lax
 
 Metrics = dict[str, tuple[jax.Array, jax.Array]]
 Batch = Mapping[str, Any]  # arrays of jax or numpy, by names that spell their axes
@@ -27,6 +29,18 @@ Pictures = dict[str, jax.Array | Points | dict[str, jax.Array]]
 def array_of(batch: Batch) -> jax.Array:
   """The array that a batch of arrays holds."""
   return batch["image_BYXD"] if "image_BYXD" in batch else batch["x_BD"]
+
+
+def content(value_BN: jax.Array) -> jax.Array:
+  """A number of each row out of its own values, uint32 [B]: what an evaluation draws by, so that no
+  result depends on the rows around it. Floats count by their bits.
+  """
+  floats = jnp.issubdtype(value_BN.dtype, jnp.floating)
+  bits_BN = (
+    lax.bitcast_convert_type(value_BN.astype(jnp.float32), jnp.uint32) if floats else value_BN
+  )
+  odd_N = 2 * jnp.arange(value_BN.shape[1], dtype=jnp.uint32) + 1
+  return jnp.sum(bits_BN.astype(jnp.uint32) * odd_N, 1, dtype=jnp.uint32)
 
 
 class Network(Protocol):

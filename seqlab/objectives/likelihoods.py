@@ -20,7 +20,7 @@ class Likelihood(Protocol):
     ...
 
   def values(self, batch: Batch) -> jax.Array:
-    """What tells an example from others, uint32 [B, N]."""
+    """What tells an example from others, [B, N]."""
     ...
 
   def encode(
@@ -47,8 +47,7 @@ class Pixels:
     return (array_of(batch),)
 
   def values(self, batch: Batch) -> jax.Array:
-    flat_BN = array_of(batch).reshape(len(array_of(batch)), -1)
-    return jax.lax.bitcast_convert_type(flat_BN.astype(jnp.float32), jnp.uint32)
+    return array_of(batch).reshape(len(array_of(batch)), -1)
 
   def encode(
     self, network: Network, params: dict, batch: Batch, key: jax.Array | None
@@ -78,7 +77,7 @@ class Words:
     return batch["tokens_BT"], batch["pos_BT"], None, None, batch["weight_BT"]
 
   def values(self, batch: Batch) -> jax.Array:
-    return jnp.where(batch["weight_BT"] > 0, batch["tokens_BT"], 0).astype(jnp.uint32)
+    return jnp.where(batch["weight_BT"] > 0, batch["tokens_BT"], 0)
 
   def encode(
     self, network: Network, params: dict, batch: Batch, key: jax.Array | None

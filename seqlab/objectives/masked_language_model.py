@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, content
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 
 
@@ -75,8 +75,7 @@ def hide(
 
   number_B = jnp.arange(len(tokens_BT), dtype=jnp.uint32)
   if key is None:
-    odd_T = 2 * jnp.arange(tokens_BT.shape[1], dtype=jnp.uint32) + 1
-    number_B = jnp.sum(tokens_BT.astype(jnp.uint32) * odd_T, 1, dtype=jnp.uint32)
+    number_B = content(tokens_BT)
   chosen_BT, how_BT, any_BT = jax.vmap(row, (None, 0))(seed, number_B)
   if begins_BT is not None:
     time_T = jnp.arange(tokens_BT.shape[1])

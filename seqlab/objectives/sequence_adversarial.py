@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.objectives.adversarial import saturation
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, content
 from seqlab.ops.categorical import categorical
 
 
@@ -70,14 +70,16 @@ class SequenceAdversarial(OnePlayer):
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
   ) -> tuple[jax.Array, Metrics, dict]:
-    keys = jax.random.split(jax.random.key(0) if key is None else key, 4)
+    # an evaluation draws by its batch, so that batches do not share their noise
+    own_key = jax.random.fold_in(jax.random.key(0), content(batch["labels_BT"].reshape(1, -1))[0])
+    keys = jax.random.split(own_key if key is None else key, 3)
     shape, weight_B = batch["labels_BT"].shape, batch["weight_B"]
     own, count = params["generator"], jnp.maximum(jnp.sum(weight_B), 1.0)
     if player == "generator" and self.gumbel and key is not None:
       made = self._softly(own, keys[0], shape)
     else:
       made = self._drawn(own, keys[0], jnp.zeros(shape, jnp.int32), jnp.zeros(shape[0], int))
-    drop = None if key is None else keys[1]
+    drop = keys[1] if key is not None and player == "discriminator" else None
     fake_B = self._score(params, *made, drop)
 
     def told(x_B: jax.Array) -> tuple[jax.Array, jax.Array]:

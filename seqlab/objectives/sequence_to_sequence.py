@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import jax
 import jax.numpy as jnp
 
+from seqlab.errors import UserError
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
 from seqlab.ops.cross_entropy import chunked_cross_entropy, likeliest
 
@@ -40,6 +41,11 @@ class SequenceToSequence(OnePlayer):
     warmup: int = 0,
     ids: int = 0,
   ):
+    if warmup and teacher_forcing == 1:
+      raise UserError(
+        f"config.objective: warmup={warmup} of sequence_to_sequence() leads to teacher_forcing=1, "
+        f"which is what it begins with; give a lower teacher_forcing"
+      )
     self.network, self.label_smoothing = network, label_smoothing
     self.teacher_forcing, self.warmup, self.ids = teacher_forcing, warmup, ids
 

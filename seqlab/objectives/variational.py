@@ -11,11 +11,19 @@ from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqlab.errors import UserError
 from seqlab.objectives.autoencoding import beside
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, Points, array_of
+from seqlab.objectives.base import (
+  Batch,
+  Metrics,
+  Network,
+  OnePlayer,
+  Pictures,
+  Points,
+  array_of,
+  content,
+)
 from seqlab.objectives.likelihoods import Likelihood, Pixels, Words
 
 
@@ -144,9 +152,7 @@ class Variational(OnePlayer):
     """
     if key is not None:
       return jax.random.normal(key, shape)
-    value_BN = self._of.values(batch)
-    odd_N = 2 * np.arange(value_BN.shape[1], dtype=np.uint32) + 1
-    number_B = jnp.sum(value_BN * odd_N, 1, dtype=jnp.uint32)
+    number_B = content(self._of.values(batch))
     seed = jax.random.key(draw)
     return jax.vmap(lambda n: jax.random.normal(jax.random.fold_in(seed, n), shape[1:]))(number_B)
 
