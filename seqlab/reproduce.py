@@ -5,6 +5,7 @@ on. docs/results.json keeps what was measured, docs/results.md shows it.
 """
 
 import datetime
+import hashlib
 import json
 import pathlib
 import shlex
@@ -82,14 +83,20 @@ def _measure(claim: Claim, result: Result, folder: pathlib.Path, seed: int) -> f
   given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
   name = f"{command}_{'data' if 'data' in given else given.get('split', 'valid')}.json"
   path = folder / name
-  told, by = path.with_suffix(".command"), result.measure
-  if not path.exists() or not told.exists() or told.read_text() != by:
+  told = path.with_suffix(".command")
+  if not told.exists() or told.read_text() != _signed(result.measure, path):
     _seqlab(command, f"--workdir={folder}", *flags)
-    told.write_text(by)
+    told.write_text(_signed(result.measure, path))
   numbers = json.loads(path.read_text())
   if result.metric not in numbers:
     raise UserError(f"{path}: no metric {result.metric!r}; it has {', '.join(numbers)}")
   return float(numbers[result.metric])
+
+
+def _signed(measure: str, path: pathlib.Path) -> str:
+  """The command that wrote a file, with the file's hash: another one may have written it since."""
+  body = path.read_bytes() if path.exists() else b""
+  return f"{measure}\n{hashlib.sha256(body).hexdigest()}\n"
 
 
 def _seqlab(*arguments: str) -> None:

@@ -63,6 +63,11 @@ def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
   assert before == [p.stat().st_mtime_ns for p in (house / "runs").rglob("metrics.jsonl")]
   again = (house / "runs/small/config/seed0/evaluate_valid.json").stat().st_mtime_ns
   assert measured == again, "what was measured is not measured again"
+  written = house / "runs/small/config/seed0/evaluate_valid.json"
+  written.write_text(written.read_text().replace('"loss": ', '"loss": 9'))  # by another evaluation
+  assert main(["reproduce", "small", "--workdir=runs"]) == 1
+  page = json.loads((house / "docs" / "results.json").read_text())["small"]
+  assert page["near"]["values"] == kept["near"]["values"], "another's number is not taken for its"
 
 
 def test_a_list_runs_nothing(house, capfd):
