@@ -154,7 +154,7 @@ def with_base(
   path, step = pin["path"], pin["step"]
   source = start_of(path, objective)
   shapes = jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), batch)["model"]
-  report = pretrained.fitting(path, shapes, config.init.keep, which=step, source=source)
+  report = pretrained.fitting(path, shapes, config.init.keep, step, source)
   wanted = {name: leaf for name, leaf in by_path(shapes).items() if name in report.taken}
   example = axes.laid(nest(wanted), mesh)
   base, _, _ = pretrained.restore_params(path, example, step, source, whole=False)

@@ -12,11 +12,11 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqlab import axes
 from seqlab.leaves import path_of
 from seqlab.models.network import Network
+from seqlab.ops.categorical import possible
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -96,8 +96,7 @@ class Beam:
   def _step(self, params: dict, forced_BT: jax.Array, carry: dict) -> dict:
     rows, beams, vocab = carry["logits_BKV"].shape
     time, id_V = carry["time"], jnp.arange(vocab)
-    possible_V = (id_V < self.ids) & ~jnp.isin(id_V, np.asarray(self.silent, int))
-    logp_BKV = jax.nn.log_softmax(jnp.where(possible_V, carry["logits_BKV"], -jnp.inf))
+    logp_BKV = jax.nn.log_softmax(possible(carry["logits_BKV"], self.ids, self.silent))
     forced_B = jax.lax.dynamic_index_in_dim(forced_BT, time, 1, keepdims=False)
     given_B11 = (forced_B >= 0)[:, None, None]
     only_BKV = jnp.where(id_V == forced_B[:, None, None], 0.0, -jnp.inf)

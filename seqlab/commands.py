@@ -27,6 +27,14 @@ def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
   return read
 
 
+def _text(text: str) -> str:
+  """A flag's text; bytes that are no UTF-8 come as halves of surrogate pairs, and are replaced."""
+  return text.encode("utf-8", "replace").decode()
+
+
+TEXTS = dict(action="append", default=[], type=_text)
+
+
 @dataclasses.dataclass(frozen=True)
 class Command:
   """A command's module, its one line, an example, its flags, and whether it takes a config."""
@@ -66,7 +74,7 @@ COMMANDS = dict(
     'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
     (
       WORKDIR,
-      ("--prompt", dict(action="append", default=[], help="text to go on from; several allowed")),
+      ("--prompt", dict(**TEXTS, help="text to go on from; several allowed")),
       ("--tokens", dict(type=int, default=200, help="new tokens at most")),
       ("--samples", dict(type=int, default=0, help="continuations of each prompt; examples")),
       ("--temperature", dict(type=float, default=1.0, help="0 takes the likeliest token")),
@@ -74,7 +82,7 @@ COMMANDS = dict(
       ("--top_p", dict(type=float, default=1.0, help="draw from the smallest set of this mass")),
       ("--min_p", dict(type=float, default=0.0, help="drop below this share of the likeliest")),
       ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
-      ("--stop", dict(action="append", default=[], help="text that ends it; several allowed")),
+      ("--stop", dict(**TEXTS, help="text that ends it; several allowed")),
       ("--seed", dict(type=_whole(0, 2**32 - 1), default=0, help="of the draws")),
       STEP,
     ),
@@ -85,7 +93,7 @@ COMMANDS = dict(
     'seqlab generate --workdir=runs/multi30k --source="Ein Hund rennt." --beams=4',
     (
       WORKDIR,
-      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
+      ("--source", dict(**TEXTS, help="text to write from; several allowed")),
       ("--split", dict(default="valid", choices=SPLITS, help="the set, if no source")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
       ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
@@ -100,7 +108,7 @@ COMMANDS = dict(
     'seqlab predict --workdir=runs/ner --text="Anna Marden flew from Port Calsan to Orsel ."',
     (
       WORKDIR,
-      ("--text", dict(action="append", default=[], help="text to look at; several allowed")),
+      ("--text", dict(**TEXTS, help="text to look at; several allowed")),
       ("--split", dict(default="valid", choices=SPLITS, help="the set, if no text")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"conll(path=…)\"")),
       ("--against", dict(default="", metavar="FILE", help="a predict_….jsonl to compare with")),
@@ -123,8 +131,8 @@ COMMANDS = dict(
     'seqlab attention --workdir=runs/multi30k --source="Ein Hund rennt."',
     (
       WORKDIR,
-      ("--source", dict(action="append", default=[], help="text to write from; several allowed")),
-      ("--text", dict(action="append", default=[], help="text to look at, or what is written")),
+      ("--source", dict(**TEXTS, help="text to write from; several allowed")),
+      ("--text", dict(**TEXTS, help="text to look at, or what is written")),
       STEP,
     ),
   ),
@@ -157,7 +165,7 @@ COMMANDS = dict(
     "Prove mixers: run the laws on registered ones or on those of a file of yours.",
     'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
     (
-      ("--mixer", dict(action="append", default=[], help="spec to check; all if absent")),
+      ("--mixer", dict(**TEXTS, help="spec to check; all if absent")),
       ("--plugin", dict(action="append", default=[], metavar="FILE", help="file with mixers")),
     ),
   ),

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab.models.network import Network
+from seqlab.ops.categorical import possible
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +79,7 @@ class Decoding:
     chunk: int = 16,
   ):
     self._network, self._draw, self._eot, self._chunk = network, draw, eot, chunk
-    self._ids, self._silent = ids, np.asarray(silent, int)
+    self._ids, self._silent = ids, silent
     self._unrolled = jax.jit(network.unrolled)
 
   def __call__(
@@ -144,13 +145,12 @@ class Decoding:
   @functools.partial(jax.jit, static_argnums=0, donate_argnums=2)
   def _loop(self, params: dict, carry: dict) -> tuple[dict, jax.Array]:
     """Draws `chunk` tokens a row; returns their ids [T, B]."""
-    id_V = jnp.arange(carry["logits_BV"].shape[-1])
-    possible_V = (id_V < self._ids) & ~jnp.isin(id_V, self._silent)
 
     def one(carry: dict, _: None) -> tuple[dict, jax.Array]:
       logits_BV, seen_BV, pos_B = carry["logits_BV"], carry["seen_BV"], carry["pos_B"]
       keys_B = jax.vmap(jax.random.fold_in)(carry["keys_B"], pos_B)
-      token_B = choose(jnp.where(possible_V, logits_BV, -jnp.inf), seen_BV, keys_B, self._draw)
+      logits_BV = possible(logits_BV, self._ids, self._silent)
+      token_B = choose(logits_BV, seen_BV, keys_B, self._draw)
       x_BTD, state = self._network(params, token_B[:, None], pos_B[:, None], carry["state"])
       logits_BV = self._network(params, x_BTD, method="logits")[:, 0]
       seen_BV = seen_BV.at[jnp.arange(len(token_B)), token_B].set(token_B != self._eot)

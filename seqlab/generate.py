@@ -16,10 +16,10 @@ from seqlab.scores.diversity import distinct, repetition
 from seqlab.scores.rouge import rouge
 from seqlab.scores.translation import translation_scores
 from seqlab.table import show
-from seqlab.trained import Trained, cleaning, documents_of, open_run
+from seqlab.texts import alike, cleaned, encoded
+from seqlab.trained import Trained, documents_of, open_run
 
 FIELDS = ("source", "reference", "written")  # of a line of generate_SPLIT.jsonl
-_ROUND = 16  # sources are padded to a multiple of it, so that lengths share a program
 
 
 def written(
@@ -39,32 +39,23 @@ def written(
   # A decoder has learned no positions but those of a row, which source and text share.
   shared = network.reads_prefix and config.model.learned_positions
   most = config.length - shared
-  encoded = [np.concatenate([[tokenizer.eot], ids]) for ids in tokenizer.encode_batch(sources)]
-  for text, ids in zip(sources, encoded, strict=True):
-    if not 1 < len(ids) <= most:
-      raise UserError(
-        f"the source {text[:40]!r} has {len(ids) - 1} tokens; 1 to {most - 1} are wanted"
-      )
+  ids = encoded(run, sources, "the source ", most)
   params = run.writer
-  order = sorted(range(len(encoded)), key=lambda i: len(encoded[i]))
-  for start in range(0, len(order), rows):
-    here = order[start : start + rows]
-    longest = max(len(encoded[i]) for i in here)
-    shape = (rows if len(order) > rows else len(here), -(-longest // _ROUND) * _ROUND)
+  for here, shape in alike([len(one) for one in ids], rows):
     source_BS = np.full(shape, tokenizer.pad, np.int32)
     size_B = np.ones(shape[0], int)  # rows that fill up the last batch have one token
     for row, i in enumerate(here):
-      size_B[row] = len(encoded[i])
-      source_BS[row, -size_B[row] :] = encoded[i]  # at the end, where a state is handed over
+      size_B[row] = len(ids[i])
+      source_BS[row, -size_B[row] :] = ids[i]  # at the end, where a state is handed over
     pos_BS = np.arange(shape[1], dtype=np.int32) - (shape[1] - size_B[:, None]).astype(np.int32)
     inside_BS = pos_BS >= 0
     pos_BS = np.maximum(pos_BS, 0)
     source = source_BS, pos_BS, np.where(inside_BS, 0, -2).astype(np.int32)
-    free_BT = np.full((shape[0], config.length - shared * longest), -1, np.int32)
+    free_BT = np.full((shape[0], config.length - shared * size_B.max()), -1, np.int32)
     tokens_BKT, length_BK, score_BK = jax.device_get(search(params, free_BT, source))
     for row, i in enumerate(here):
       texts = zip(tokens_BKT[row], length_BK[row], score_BK[row], strict=True)
-      yield i, [(tokenizer.decode(ids[:size]), float(score)) for ids, size, score in texts]
+      yield i, [(tokenizer.decode(one[:size]), float(score)) for one, size, score in texts]
 
 
 def run(
@@ -90,10 +81,8 @@ def run(
       f"`seqlab sample` goes on from a prompt"
     )
   if source:
-    # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-    source = [text.encode("utf-8", "replace").decode() for text in source]
-    cleaned = [cleaning(trained).text(text) for text in source]
-    for number, n_best in sorted(written(trained, cleaned, beams, penalty)):
+    found = written(trained, cleaned(trained, source), beams, penalty)
+    for number, n_best in sorted(found):
       print(source[number])
       for text, score in n_best:
         print(f"  {score:8.3f}  {text}")

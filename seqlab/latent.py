@@ -8,6 +8,7 @@ import jax
 import numpy as np
 
 from seqlab.errors import UserError
+from seqlab.texts import encoded
 from seqlab.trained import Trained
 
 _STEPS = 7  # of a way, where no number is given
@@ -29,16 +30,12 @@ def places(run: Trained, texts: Sequence[str], count: int, seed: int) -> np.ndar
     raise UserError(
       f"--prompt={texts[2]!r}: one sentence to write like, or two to go from one to the other"
     )
-  tokenizer, length = run.learned.tokenizer, run.config.length
-  shape = len(texts), length
-  tokens_BT, pos_BT = np.full(shape, tokenizer.pad, np.int32), np.zeros(shape, np.int32)
+  shape = len(texts), run.config.length
+  tokens_BT, pos_BT = np.full(shape, run.learned.tokenizer.pad, np.int32), np.zeros(shape, np.int32)
   weight_BT = np.zeros(shape, np.float32)
-  for row, (text, ids) in enumerate(zip(texts, tokenizer.encode_batch(texts), strict=True)):
-    size = 1 + len(ids)
-    if not 1 < size <= length:
-      raise UserError(f"--prompt={text[:40]!r} has {size - 1} tokens; 1 to {length - 1} are wanted")
-    tokens_BT[row, :size], pos_BT[row, :size] = [tokenizer.eot, *ids], np.arange(size)
-    weight_BT[row, :size] = 1
+  for row, ids in enumerate(encoded(run, texts, "--prompt=")):
+    tokens_BT[row, : len(ids)], pos_BT[row, : len(ids)] = ids, np.arange(len(ids))
+    weight_BT[row, : len(ids)] = 1
   params = run.writer
   encode = jax.jit(lambda *inputs: network(*inputs, method="encode"))
   mean_BZ, logvar_BZ = jax.device_get(encode(params, tokens_BT, pos_BT, weight_BT))

@@ -11,7 +11,8 @@ from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.generate import written
 from seqlab.spec import parse
-from seqlab.trained import Trained, cleaning, open_run
+from seqlab.texts import cleaned, encoded
+from seqlab.trained import Trained, open_run
 
 Batch = dict[str, np.ndarray]
 
@@ -34,11 +35,7 @@ def run(workdir: str, source: list[str], text: list[str], step: str) -> None:
     raise UserError(f"--source={source[0]!r}: {config.objective} reads no source; give --text")
   if pairs and text and len(text) != len(source):
     raise UserError(f"--text: {len(text)} texts for {len(source)} sources; one for each or none")
-  # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-  source, text = (
-    [cleaning(trained).text(one.encode("utf-8", "replace").decode()) for one in given]
-    for given in (source, text)
-  )
+  source, text = cleaned(trained, source), cleaned(trained, text)
   if pairs and not text:
     found = dict(written(trained, source, beams=4, penalty=0.6))
     text = [found[number][0][0] for number in range(len(source))]
@@ -84,7 +81,7 @@ def weights(run: Trained, batch: Batch, part: str) -> dict[str, np.ndarray]:
 
 def _alone(run: Trained, text: str) -> tuple[Batch, list[str], list[str]]:
   """A batch of one text, and what stands beside the rows and columns of its map."""
-  ids = _ids(run, text)
+  (ids,) = encoded(run, [text], "the text ")
   one = np.ones(ids.shape, np.float32)
   batch = dict(tokens_BT=ids[None], pos_BT=np.arange(len(ids))[None], weight_BT=one[None])
   if run.objective.network.reads_prefix:  # type: ignore[attr-defined]
@@ -95,7 +92,7 @@ def _alone(run: Trained, text: str) -> tuple[Batch, list[str], list[str]]:
 
 def _pair(run: Trained, source: str, text: str) -> tuple[Batch, list[str], list[str]]:
   """A batch of one pair; a row of its map bears the token that was written there."""
-  source_S, ids = _ids(run, source), _ids(run, text)
+  source_S, ids = encoded(run, [source, text], "the text ")
   zeros_S, zeros_T = np.zeros_like(source_S), np.zeros_like(ids)
   batch = dict(
     source_BS=source_S,
@@ -108,15 +105,6 @@ def _pair(run: Trained, source: str, text: str) -> tuple[Batch, list[str], list[
   tokenizer = run.learned.tokenizer
   rows = [_name(tokenizer, i) for i in (*ids[1:], tokenizer.eot)]
   return {name: x[None] for name, x in batch.items()}, rows, [_name(tokenizer, i) for i in source_S]
-
-
-def _ids(run: Trained, text: str) -> np.ndarray:
-  """End-of-text and the tokens of a text, int32 [T]."""
-  tokenizer, most = run.learned.tokenizer, run.config.length
-  ids = np.append(tokenizer.eot, tokenizer.encode_batch([text])[0]).astype(np.int32)
-  if not 1 < len(ids) <= most:
-    raise UserError(f"the text {text[:40]!r} has {len(ids) - 1} tokens; 1 to {most - 1} are wanted")
-  return ids
 
 
 def _name(tokenizer: Tokenizer, number: int) -> str:

@@ -62,15 +62,14 @@ def restore_params(
 def fitting(
   path: str | os.PathLike,
   params: Any,
-  keep: str = ".*",
-  allow_missing: bool = True,
-  which: Which = "latest",
-  source: str = "params",
+  keep: str,
+  which: Which,
+  source: str,
 ) -> leaves.Report:
   """Returns what `partial_restore` would report, without reading any array; only the shapes and
   dtypes of `params` are looked at.
   """
-  return _fitting(path, *_open(path, which), params, keep, allow_missing, source)
+  return _fitting(path, *_open(path, which), params, keep, True, source)
 
 
 def partial_restore(

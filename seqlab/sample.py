@@ -10,7 +10,8 @@ from seqlab import generated, latent
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
-from seqlab.trained import cleaning, open_run
+from seqlab.texts import cleaned
+from seqlab.trained import open_run
 
 
 class Stops:
@@ -69,9 +70,7 @@ def run(
   if trained.objective.writes not in ("continuations", "sentences"):
     raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
   tokenizer = trained.learned.tokenizer
-  # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-  prompt = [text.encode("utf-8", "replace").decode() for text in prompt]
-  prompt = [cleaning(trained).text(text) for text in prompt]
+  prompt = cleaned(trained, prompt)
   _warn_of_unknown(tokenizer, prompt)
   given: tuple[np.ndarray, ...] = ()
   if trained.objective.writes == "sentences":

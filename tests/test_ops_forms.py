@@ -17,6 +17,7 @@ from seqlab.ops.activations import gelu
 from seqlab.ops.additive_attention import additive_attention
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
+from seqlab.ops.attention_weights import Mask, Scores
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
 from seqlab.ops.convolution import convolution, convolution_1d, transposed_convolution
 from seqlab.ops.cross_entropy import chunked_cross_entropy
@@ -55,37 +56,34 @@ def whole(q_BHTK, k_BHTK, v_BHTK, segment_BT, slopes_H=None, known=False, **opti
   """Attention of a training window: every key is a query too."""
   time_T = np.arange(q_BHTK.shape[2], dtype=np.int32)
   time_T = time_T if known else jnp.asarray(time_T)
-  where = dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-  return attention(q_BHTK, k_BHTK, v_BHTK, **where, slopes_H=slopes_H, **options)
+  mask, scores = asked(segment_BT, segment_BT, time_T, time_T, slopes_H=slopes_H, **options)
+  return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores)
+
+
+def asked(*places, window=None, causal=True, **options):
+  return Mask(*places, window, causal), Scores(**options)
 
 
 def cached(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, **options):
   """Attention over a ring whose slots are out of order, some of them empty."""
   length, slots = q_BHTK.shape[2], k_BHSK.shape[2]
-  time_S = (jnp.arange(slots) * 5) % slots
-  where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_S=time_S)
+  time_S, time_T = (jnp.arange(slots) * 5) % slots, slots - 3 + jnp.arange(length)
   return attention(
-    q_BHTK, k_BHSK, v_BHSK, **where, time_T=slots - 3 + jnp.arange(length), **options
+    q_BHTK, k_BHSK, v_BHSK, *asked(segment_BT, segment_BS, time_T, time_S, **options)
   )
 
 
 def step(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, slopes_H=None, **options):
   """One query over a ring and its own key, by two forms: the latter is what `cached` joins."""
   own, slots = (x[:, :, -1:] for x in (k_BHSK, v_BHSK)), k_BHSK.shape[2] - 1
-  time_S = (jnp.arange(slots) * 5) % slots
-  where = dict(segment_BT=segment_BT, time_T=jnp.asarray([slots]), slopes_H=slopes_H)
-  where |= options
+  time_S = jnp.append((jnp.arange(slots) * 5) % slots, slots)
+  segment_BS = segment_BS.at[:, -1:].set(segment_BT)
+  where = (segment_BT, segment_BS, jnp.asarray([slots]), time_S)
+  mask, scores = asked(*where, slopes_H=slopes_H, **options)
   if backend() == "reference":
-    return attention(
-      q_BHTK,
-      k_BHSK,
-      v_BHSK,
-      **where,
-      segment_BS=segment_BS.at[:, -1:].set(segment_BT),
-      time_S=jnp.append(time_S, slots),
-    )
+    return attention(q_BHTK, k_BHSK, v_BHSK, mask, scores)
   ring = (x[:, :, :-1] for x in (k_BHSK, v_BHSK))
-  return attention_step(q_BHTK, *own, *ring, **where, segment_BS=segment_BS[:, :-1], time_S=time_S)
+  return attention_step(q_BHTK, *own, *ring, mask, scores)
 
 
 def heads(d, length, documents=None, query_heads=4):

@@ -22,7 +22,7 @@ from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.base import prefixed
 from seqlab.nn.stack import Layer
 from seqlab.ops.attention import attention
-from seqlab.ops.attention_weights import attention_naive
+from seqlab.ops.attention_weights import Mask, attention_naive
 
 EOT, PAD, VOCAB = 6, 7, 8
 POS_BT = np.array([[0, 1, 2, 3, 4, 0, 1, 2, 3, 0, 1, 2]], np.int32)
@@ -34,13 +34,13 @@ def test_the_fast_form_equals_the_naive_one():
   q, k, v = (draw.normal(size=(1, heads, length, 2)).astype("f4") for heads in (2, 1, 1))
   segment = np.sort(draw.integers(0, 3, (1, length)), 1)
   time = np.arange(length, dtype=np.int32)
-  where = dict(segment_BT=segment, segment_BS=segment, time_T=time, time_S=time)
-  where["prefix_BS"] = draw.random((1, length)) < 0.3
+  prefix = draw.random((1, length)) < 0.3
+  mask = Mask(segment, segment, time, time, prefix_BS=prefix)
 
   @jax.jit
   def every(q, k, v):
     def one(form):
-      y, back = jax.vjp(lambda *x: form(*x, **where), q, k, v)
+      y, back = jax.vjp(lambda *x: form(*x, mask), q, k, v)
       return y, back(jnp.cos(y))
 
     return one(attention), one(attention_naive)

@@ -14,7 +14,7 @@ from seqlab import axes
 from seqlab.nn.layers import note, weight
 from seqlab.ops.additive_attention import additive_attention, additive_weights
 from seqlab.ops.attention import attention
-from seqlab.ops.attention_weights import attention_weights
+from seqlab.ops.attention_weights import Mask, attention_weights
 from seqlab.ops.dense import dense
 
 
@@ -56,15 +56,10 @@ class CrossAttention(nn.Module):
       )
     assert state is not None
     q_BHTK, k_BHSK = jnp.swapaxes(q_BTHK, 1, 2), state["k_BHSK"]
-    where = dict(
-      segment_BT=segment_BT,
-      segment_BS=state["segment_BS"],
-      time_T=np.zeros(x_BTD.shape[1], np.int32),
-      time_S=np.zeros(k_BHSK.shape[2], np.int32),
-      causal=False,
-    )
-    y_BHTK = attention(q_BHTK, k_BHSK, state["v_BHSK"], **where)
-    note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHSK, **where))
+    time_T, time_S = (np.zeros(x.shape[2], np.int32) for x in (q_BHTK, k_BHSK))
+    mask = Mask(segment_BT, state["segment_BS"], time_T, time_S, causal=False)
+    y_BHTK = attention(q_BHTK, k_BHSK, state["v_BHSK"], mask)
+    note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHSK, mask))
     out_HKD = weight(self, "out_HKD", (*shape[1:], width))
     return dense(jnp.swapaxes(y_BHTK, 1, 2), out_HKD, contract=2), state
 

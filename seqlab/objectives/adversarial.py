@@ -11,7 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.errors import UserError, nearest
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of, content
+from seqlab.objectives.base import Batch, Metrics, OnePlayer, Pictures, Players, array_of, content
 
 softplus, relu = jax.nn.softplus, jax.nn.relu
 # Of the scores of real (r) and made (f) arrays: what the discriminator minimises, what the
@@ -28,13 +28,9 @@ LOSSES: dict[str, tuple[Callable, Callable, float | None]] = {
 }
 
 
-class Players(Protocol):
-  """What it is played with: as `seqlab.models.gan.Pair`."""
+class Makers(Players, Protocol):
+  """Players whose generator makes arrays out of `latent` numbers, told one of `classes` if any."""
 
-  @property
-  def generator(self) -> Network: ...
-  @property
-  def discriminator(self) -> Network: ...
   @property
   def latent(self) -> int: ...
   @property
@@ -58,7 +54,7 @@ class Adversarial(OnePlayer):
 
   def __init__(
     self,
-    network: Players,
+    network: Makers,
     loss: str = "non_saturating",
     critic: int = 1,
     packing: int = 1,

@@ -57,6 +57,15 @@ class Network(Protocol):
   def init_state(self, batch: int, capacity: int) -> dict[str, Any]: ...
 
 
+class Players(Protocol):
+  """What a game of two is played with: as `seqlab.models.gan.Pair`."""
+
+  @property
+  def generator(self) -> Network: ...
+  @property
+  def discriminator(self) -> Network: ...
+
+
 class OnePlayer:
   """What most objectives have in common: one player, "model", that reads tokens."""
 

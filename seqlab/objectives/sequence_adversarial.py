@@ -9,23 +9,14 @@ reads for them.
 """
 
 import functools
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from seqlab.objectives.adversarial import saturation
-from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, content
-from seqlab.ops.categorical import categorical
-
-
-class Players(Protocol):
-  """What it is played with: as `seqlab.models.gan.Pair`."""
-
-  @property
-  def generator(self) -> Network: ...
-  @property
-  def discriminator(self) -> Network: ...
+from seqlab.objectives.base import Batch, Metrics, OnePlayer, Players, content
+from seqlab.ops.categorical import categorical, possible
 
 
 class SequenceAdversarial(OnePlayer):
@@ -118,8 +109,7 @@ class SequenceAdversarial(OnePlayer):
     return self.judge(params["discriminator"], labels, pos_BT, weight_BT, key=key)[:, 0]
 
   def _possible(self, logits: jax.Array) -> jax.Array:
-    id_V = jnp.arange(logits.shape[-1])
-    return jnp.where((id_V < self.ids) & (id_V != self.pad), logits, -jnp.inf)
+    return possible(logits, self.ids, (self.pad,))
 
   def _logp(self, params: dict, labels_BT: jax.Array) -> jax.Array:
     """Of each token after those before it; padding, which cannot be drawn, counts as 0."""

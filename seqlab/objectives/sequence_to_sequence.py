@@ -14,6 +14,7 @@ import jax.numpy as jnp
 
 from seqlab.errors import UserError
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.objectives.ramp import Ramp
 from seqlab.ops.cross_entropy import chunked_cross_entropy, likeliest
 
 
@@ -47,11 +48,11 @@ class SequenceToSequence(OnePlayer):
         f"which is what it begins with; give a lower teacher_forcing"
       )
     self.network, self.label_smoothing = network, label_smoothing
-    self.teacher_forcing, self.warmup, self.ids = teacher_forcing, warmup, ids
+    self.teacher_forcing, self.ids = teacher_forcing, ids
+    self._fall = Ramp(warmup)
 
   def init_extra(self, batch_size: int) -> dict[str, Any]:
-    falls = self.warmup and self.teacher_forcing < 1
-    return {"turns": jnp.zeros((), jnp.int32)} if falls else {}
+    return self._fall.init_extra()
 
   def inputs(self, batch: Batch) -> tuple:
     if "prefix_BT" in batch:
@@ -80,10 +81,8 @@ class SequenceToSequence(OnePlayer):
   def _written(self, params: dict, batch: Batch, key: jax.Array, extra: dict) -> tuple[Batch, dict]:
     """The batch with some tokens of the targets as the network would write them."""
     tokens_BT, params = batch["tokens_BT"], jax.lax.stop_gradient(params)
-    rate = jnp.float32(self.teacher_forcing)
-    if self.warmup:
-      rate = 1 - (1 - rate) * jnp.minimum(extra["turns"] / self.warmup, 1)
-      extra = extra | {"turns": extra["turns"] + 1}
+    fallen, extra = self._fall.turn(extra)
+    rate = 1 - (1 - jnp.float32(self.teacher_forcing)) * fallen
     x_BTD, _ = self.network(params, *self.inputs(batch))
     head_VD = self.network(params, method="unembedding")[: self.ids or None]
     said_BT = likeliest(x_BTD, head_VD)

@@ -25,6 +25,7 @@ from seqlab.objectives.base import (
   content,
 )
 from seqlab.objectives.likelihoods import Likelihood, Pixels, Words
+from seqlab.objectives.ramp import Ramp
 
 
 class Variational(OnePlayer):
@@ -52,7 +53,7 @@ class Variational(OnePlayer):
     eot: int = 0,
   ):
     """pad, eot: those of the tokenizer; None where the network reads arrays."""
-    self.network, self.beta, self.warmup = network, beta, warmup
+    self.network, self.beta, self._rise = network, beta, Ramp(warmup)
     self.free_bits, self.importance = free_bits, importance
     self.whole_text = pad is not None
     self._of: Likelihood = Pixels()
@@ -70,7 +71,7 @@ class Variational(OnePlayer):
     return self._of.inputs(batch)
 
   def init_extra(self, batch_size: int) -> dict[str, Any]:
-    return {"turns": jnp.zeros((), jnp.int32)} if self.warmup else {}
+    return self._rise.init_extra()
 
   def loss(
     self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
@@ -85,9 +86,9 @@ class Variational(OnePlayer):
     divergence, examples = jnp.sum(kl_B * weight_B), jnp.maximum(weight, 1.0)
 
     beta = jnp.float32(self.beta)
-    if self.warmup and key is not None:
-      beta *= jnp.minimum(extra["turns"] / self.warmup, 1)
-      extra = extra | {"turns": extra["turns"] + 1}
+    if key is not None:
+      risen, extra = self._rise.turn(extra)
+      beta *= risen
     kl = divergence / examples
     if self.free_bits:
       kl_Z = jnp.sum(kl_BZ * weight_B[:, None], 0) / examples

@@ -1,9 +1,7 @@
 """Attention (arXiv:1706.03762) over documents: grouped heads, sliding window, ALiBi, soft-cap, ring
 caches.
 
-Owes the rest one visibility rule: a query sees the keys of its own segment that are not later than
-it (where `causal`), or of a prefix, and, with a window, fewer than `window` steps away. Keys of
-segment EMPTY are empty slots. A query that sees nothing gets zeros.
+Keys of segment EMPTY are empty slots. A query that sees nothing gets zeros.
 Grouped-query heads: arXiv:2305.13245; ALiBi: arXiv:2108.12409; soft-cap: arXiv:2408.00118, section
 2.
 """
@@ -15,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import lax
 
-from seqlab.ops.attention_weights import attention_naive, visible
+from seqlab.ops.attention_weights import PLAIN, attention_naive
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.dense import product
 
@@ -25,98 +23,70 @@ EMPTY = np.iinfo(np.int32).min  # the segment of no query
 _BLOCK, _BLOCKS = 64, 8
 
 
-def attention(
-  q_BHTK,
-  k_BHSK,
-  v_BHSK,
-  *,
-  segment_BT,
-  segment_BS,
-  time_T,
-  time_S,
-  window=None,
-  softcap=None,
-  slopes_H=None,
-  scale=None,
-  causal=True,
-  prefix_BS=None,
-):
+def attention(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
   """Attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
   float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
 
-  k and v may have fewer heads: query head h reads head h // (H / Hkv). segment_BT, segment_BS: int
-  [B, T] and [B, S]; time_T, time_S: int [T] and [S], stream times, the same for all rows (numpy
-  arrays, where they are known, let the op skip what they rule out). slopes_H: ALiBi, bias -slope *
-  (time difference). softcap: scores become cap * tanh(score / cap). scale: K^-0.5 where None.
-  prefix_BS: bool [B, S], keys that all queries of their segment see, earlier ones too.
+  k and v may have fewer heads: query head h reads head h // (H / Hkv). Where the times of the mask
+  are known (numpy arrays), the op skips what they rule out.
   """
-  where = dict(segment_BT=segment_BT, segment_BS=segment_BS, time_T=time_T, time_S=time_S)
-  where |= dict(window=window, causal=causal, prefix_BS=prefix_BS)
-  form = dict(softcap=softcap, slopes_H=slopes_H, scale=scale)
   place = backend()
   if place == "reference":
-    return attention_naive(q_BHTK, k_BHSK, v_BHSK, **where, **form)
-  if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
-    mask = visible(**where)[:, None]
-    known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
-    ordered = causal and prefix_BS is None and known
-    in_order = ordered and np.array_equal(time_T, time_S) and bool(np.all(np.diff(time_T) > 0))
+    return attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores)
+  if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, scores):
+    seen_B1TS = mask.seen()[:, None]
     q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
     y_BTHK = jax.nn.dot_product_attention(
       q_BTHK,
       k_BSHK,
       v_BSHK,
-      mask=mask,
-      scale=scale,
-      is_causal=in_order,
+      mask=seen_B1TS,
+      scale=scores.scale,
+      is_causal=_in_order(mask),
       implementation="cudnn",
     )
-    if not causal:  # else every query sees itself; cuDNN gives the mean where nothing is seen
-      y_BTHK = jnp.where(mask.any(-1)[:, 0, :, None, None], y_BTHK, 0)
+    if not mask.causal:  # else every query sees itself; cuDNN gives the mean where nothing is seen
+      y_BTHK = jnp.where(seen_B1TS.any(-1)[:, 0, :, None, None], y_BTHK, 0)
     return jnp.swapaxes(y_BTHK, 1, 2)
-  return _attention_xla(q_BHTK, k_BHSK, v_BHSK, **where, **form)
+  return _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores)
 
 
-def _cudnn_takes(q_BHTK, k_BHSK, softcap, slopes_H):
+def _in_order(mask):
+  """Whether each query sees no later key, and all stand in the order of time."""
+  times = (mask.time_T, mask.time_S)
+  if not mask.causal or mask.prefix_BS is not None or not _known(*times):
+    return False
+  return np.array_equal(*times) and bool(np.all(np.diff(mask.time_T) > 0))
+
+
+def _known(*times):
+  return all(isinstance(time, np.ndarray) for time in times)
+
+
+def _cudnn_takes(q_BHTK, k_BHSK, scores):
   """Below head width 64 cuDNN is slower than plain XLA; scores other than q k it does not know."""
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
   width = q_BHTK.shape[-1]
-  plain = softcap is None and slopes_H is None
+  plain = scores.softcap is None and scores.slopes_H is None
   whole = q_BHTK.shape[2] == k_BHSK.shape[2] and q_BHTK.shape[2] > 1
   return half and plain and whole and width >= 64 and width % 8 == 0
 
 
-def _attention_xla(
-  q_BHTK,
-  k_BHSK,
-  v_BHSK,
-  *,
-  segment_BT,
-  segment_BS,
-  time_T,
-  time_S,
-  window,
-  softcap,
-  slopes_H,
-  scale,
-  causal,
-  prefix_BS,
-):
+def _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
   q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
-  scale = q_BHTK.shape[-1] ** -0.5 if scale is None else scale
-  where = (segment_BT, segment_BS, time_T, time_S, window, causal, prefix_BS)
-  mask = visible(*where)[:, None, None]
-  if softcap is None and slopes_H is None:
+  seen_B11TS = mask.seen()[:, None, None]
+  if scores.softcap is None and scores.slopes_H is None:
+    scale = float(q_BHTK.shape[-1] ** -0.5 if scores.scale is None else scores.scale)
     parts = []
-    for rows, keys in _blocks(time_T, time_S, window, causal and prefix_BS is None):
+    for rows, keys in _blocks(mask):
       k, v = k_BHSK[:, :, keys], v_BHSK[:, :, keys]
-      parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, mask[..., rows, keys], float(scale)))
+      parts.append(_plain(q_BJGTK[:, :, :, rows], k, v, seen_B11TS[..., rows, keys], scale))
     y_BJGTK = jnp.concatenate(parts, 3)
   else:
-    s = product(q_BJGTK, k_BHSK, (4,), (3,), (0, 1), (0, 1)) * scale
-    s = shaped(s, time_T, time_S, softcap, slopes_H)
-    p = jax.nn.softmax(s, -1, where=mask).astype(q_BHTK.dtype)
+    s = product(q_BJGTK, k_BHSK, (4,), (3,), (0, 1), (0, 1))
+    s = shaped(s, q_BHTK.shape[-1], mask, scores)
+    p = jax.nn.softmax(s, -1, where=seen_B11TS).astype(q_BHTK.dtype)
     y_BJGTK = product(p, v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BHTK.dtype)
   return y_BJGTK.reshape(q_BHTK.shape)
 
@@ -127,25 +97,28 @@ def grouped(q_BHTK, kv_heads):
   return q_BHTK.reshape(batch, kv_heads, heads // kv_heads, *rest)
 
 
-def shaped(s_BJGTS, time_T, time_S, softcap, slopes_H):
-  """Scores under a soft-cap, then ALiBi, where there are any."""
-  if softcap is not None:
-    s_BJGTS = softcap * jnp.tanh(s_BJGTS / softcap)
-  if slopes_H is not None:
-    gap_TS = abs(time_T[:, None] - time_S[None, :]).astype(s_BJGTS.dtype)
-    slopes_JG11 = slopes_H.reshape(s_BJGTS.shape[1], -1)[:, :, None, None].astype(s_BJGTS.dtype)
+def shaped(s_BJGTS, width, mask, scores):
+  """q k^T of heads of `width` as `scores` says."""
+  s_BJGTS *= width**-0.5 if scores.scale is None else scores.scale
+  if scores.softcap is not None:
+    s_BJGTS = scores.softcap * jnp.tanh(s_BJGTS / scores.softcap)
+  if scores.slopes_H is not None:
+    gap_TS = abs(mask.time_T[:, None] - mask.time_S[None, :]).astype(s_BJGTS.dtype)
+    slopes_JG11 = scores.slopes_H.reshape(s_BJGTS.shape[1], -1)[:, :, None, None].astype(
+      s_BJGTS.dtype
+    )
     s_BJGTS -= slopes_JG11 * gap_TS
   return s_BJGTS
 
 
-def _blocks(time_T, time_S, window, causal):
+def _blocks(mask):
   """Slices (queries, keys) that hold every visible pair: where the times are known when traced
   (numpy arrays, in order), the keys after a block of queries, or a window before it, are skipped.
   """
-  length = len(time_T)
-  known = isinstance(time_T, np.ndarray) and isinstance(time_S, np.ndarray)
+  time_T, time_S, window = mask.time_T, mask.time_S, mask.window
+  causal, length = mask.causal and mask.prefix_BS is None, len(time_T)
   whole = not causal and window is None
-  if not known or whole or length < 2 * _BLOCK or np.any(np.diff(time_S) < 0):
+  if not _known(time_T, time_S) or whole or length < 2 * _BLOCK or np.any(np.diff(time_S) < 0):
     return [(slice(None), slice(None))]
   size = max(_BLOCK, -(-length // _BLOCKS))
   blocks = []
@@ -162,19 +135,19 @@ def _blocks(time_T, time_S, window, causal):
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(4,))
-def _plain(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
+def _plain(q_BJGTK, k_BJSK, v_BJSK, seen, scale):
   """softmax(q k^T * scale) v, its backward from the saved exponentials and the output."""
-  return _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale)[0]
+  return _plain_forward(q_BJGTK, k_BJSK, v_BJSK, seen, scale)[0]
 
 
-def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, mask, scale):
+def _plain_forward(q_BJGTK, k_BJSK, v_BJSK, seen, scale):
   dtype = q_BJGTK.dtype
   # Every barrier here ends a pass over the scores: XLA:CPU would make the exponentials, or the
   # transposed operands, once for each of their readers.
   q_BJGTK = q_BJGTK * jnp.asarray(scale, dtype)
   q_BJGTK, k_BJSK, v_BJSK = lax.optimization_barrier((q_BJGTK, k_BJSK, v_BJSK))
   s = product(q_BJGTK, k_BJSK, (4,), (3,), (0, 1), (0, 1))
-  s = lax.optimization_barrier(jnp.where(mask, s, -jnp.inf))
+  s = lax.optimization_barrier(jnp.where(seen, s, -jnp.inf))
   # The lowest finite number where nothing is seen, so that the exponentials there are 0, not NaN.
   top = jnp.max(s, -1, keepdims=True, initial=jnp.finfo(s.dtype).min)
   p = lax.optimization_barrier(jnp.exp(s - top).astype(dtype))

@@ -4,27 +4,13 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.ops.attention import grouped, shaped
-from seqlab.ops.attention_weights import visible
+from seqlab.ops.attention_weights import PLAIN
 from seqlab.ops.dense import product
 
 
-def attention_step(
-  q_BHTK,
-  k_BHTK,
-  v_BHTK,
-  k_BHSK,
-  v_BHSK,
-  *,
-  segment_BT,
-  segment_BS,
-  time_T,
-  time_S,
-  window=None,
-  softcap=None,
-  slopes_H=None,
-  scale=None,
-):
-  """One query a row (T = 1) over a cache and its own key: `attention` over both, joined.
+def attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
+  """One query a row (T = 1) over a cache and its own key: `attention` over both, joined, as
+  the mask has them.
 
   The cache is read where it lies; to join it with the new key would copy it for every token.
   """
@@ -32,12 +18,8 @@ def attention_step(
   q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
   over_cache, over_own = (product(q_BJGTK, k, (4,), (3,), (0, 1), (0, 1)) for k in (k_BHSK, k_BHTK))
   s = jnp.concatenate([over_cache, over_own], 4)
-  s *= q_BHTK.shape[-1] ** -0.5 if scale is None else scale
-  segment_BS = jnp.concatenate([segment_BS, segment_BT], 1)
-  time_S = jnp.concatenate([time_S, time_T])
-  mask = visible(segment_BT, segment_BS, time_T, time_S, window)[:, None, None]
-  s = shaped(s, time_T, time_S, softcap, slopes_H)
-  p = jax.nn.softmax(s, -1, where=mask).astype(dtype)
+  s = shaped(s, q_BHTK.shape[-1], mask, scores)
+  p = jax.nn.softmax(s, -1, where=mask.seen()[:, None, None]).astype(dtype)
   y = product(p[..., :slots], v_BHSK, (4,), (2,), (0, 1), (0, 1))
   y += product(p[..., slots:], v_BHTK, (4,), (2,), (0, 1), (0, 1))
   return y.astype(dtype).reshape(q_BHTK.shape)

@@ -1,7 +1,17 @@
 """Drawing ids from scores over a large vocabulary."""
 
+from collections.abc import Sequence
+
 import jax
 import jax.numpy as jnp
+import numpy as np
+
+
+def possible(logits: jax.Array, ids: int, silent: Sequence[int]) -> jax.Array:
+  """Scores [..., V], -inf for what may not be written: ids from `ids` on, and those of `silent`."""
+  id_V = jnp.arange(logits.shape[-1])
+  may_V = (id_V < ids) & ~jnp.isin(id_V, np.asarray(silent, int))
+  return jnp.where(may_V, logits, -jnp.inf)
 
 
 def categorical(key: jax.Array, logits_NV: jax.Array) -> jax.Array:

@@ -12,12 +12,12 @@ from seqlab.data.tags import cut, tagged_document
 from seqlab.errors import UserError
 from seqlab.evaluate import rows_on
 from seqlab.predictors.base import Line
-from seqlab.trained import Trained, cleaning, documents_of
+from seqlab.texts import alike, cleaned
+from seqlab.trained import Trained, documents_of
 
 Encoded = tuple[np.ndarray, np.ndarray]
 
 _ROWS = 64
-_ROUND = 16  # rows are padded to a multiple of it, so that lengths share a program
 
 
 class Texts:
@@ -29,10 +29,7 @@ class Texts:
     self.run = run
 
   def given(self, texts: Sequence[str]) -> list[Document]:
-    # bytes of the command line that are no UTF-8 come as halves of surrogate pairs
-    clean = cleaning(self.run)
-    texts = [clean.text(one.encode("utf-8", "replace").decode()) for one in texts]
-    return [Document(f"--text={one[:40]!r}", one) for one in texts]
+    return [Document(f"--text={one[:40]!r}", one) for one in cleaned(self.run, texts)]
 
   def chosen(self, split: str, data: str) -> list[Document]:
     # a text of nothing is trained on and evaluated, but there is nothing to say of it
@@ -64,14 +61,10 @@ class Texts:
   ) -> Iterator[tuple[int, np.ndarray]]:
     """Those of like length go together."""
     encoded = [self.encode(document) for document in documents]
-    order = sorted(range(len(encoded)), key=lambda i: len(encoded[i][0]))
     mesh, call = self.run.mesh, jax.jit(predict)
     with axes.use_mesh(mesh, build.table(self.run.config)):
-      for start in range(0, len(order), _ROWS):
-        here = order[start : start + _ROWS]
-        longest = max(len(encoded[i][0]) for i in here)
-        rows = rows_on(mesh, _ROWS if len(order) > _ROWS else len(here))
-        shape = (rows, -(-longest // _ROUND) * _ROUND)
+      for here, (rows, columns) in alike([len(ids) for ids, _ in encoded], _ROWS):
+        shape = rows_on(mesh, rows), columns
         tokens_BT = np.full(shape, self.run.learned.tokenizer.pad, np.int32)
         pos_BT, weight_BT = np.zeros(shape, np.int32), np.zeros(shape, np.float32)
         for row, i in enumerate(here):

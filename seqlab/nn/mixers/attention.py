@@ -20,7 +20,7 @@ from seqlab.nn.layers import Norm, bias, note, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
-from seqlab.ops.attention_weights import attention_weights
+from seqlab.ops.attention_weights import Mask, Scores, attention_weights
 from seqlab.ops.backend import after
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -146,51 +146,29 @@ class Attention(Mixer):
     state: dict | None,
     prefix_BT: jax.Array | None,
   ) -> tuple[jax.Array, dict | None]:
-    options: dict[str, Any] = dict(
-      window=self.window or None,
-      softcap=self.softcap or None,
-      slopes_H=_alibi_slopes(self.heads) if self.positions == "alibi" else None,
-    )
+    slopes_H = _alibi_slopes(self.heads) if self.positions == "alibi" else None
+    scores, window = Scores(None, self.softcap or None, slopes_H), self.window or None
     # Known when traced, so that the op leaves out what lies in the future.
     time_T = np.arange(pos_BT.shape[1], dtype=np.int32)
     if state is None:
       segment_BT = time_T - pos_BT  # a document is told by when it began
-      options |= dict(segment_BT=segment_BT, segment_BS=segment_BT, time_T=time_T, time_S=time_T)
-      options |= dict(causal=self.causal, prefix_BS=prefix_BT)
-      note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, **options))
-      return attention(q_BHTK, k_BHTK, v_BHTK, **options), None
+      mask = Mask(segment_BT, segment_BT, time_T, time_T, window, self.causal, prefix_BT)
+      note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, mask, scores))
+      return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores), None
 
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
     segment_BT = time + time_T - pos_BT
     k_BHSK, v_BHSK = (state[name].astype(q_BHTK.dtype) for name in ("k_BHSK", "v_BHSK"))
-    segment_BS, time_S = state["segment_BS"], _slot_times(time, slots)
-    if length == 1:
-      y_BHTK = attention_step(
-        q_BHTK,
-        k_BHTK,
-        v_BHTK,
-        k_BHSK,
-        v_BHSK,
-        segment_BT=segment_BT,
-        segment_BS=segment_BS,
-        time_T=time + time_T,
-        time_S=time_S,
-        **options,
-      )
+    segment_BS = jnp.concatenate([state["segment_BS"], segment_BT], 1)
+    time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
+    mask = Mask(segment_BT, segment_BS, time + time_T, time_S, window)
+    if length == 1:  # a prefix of one token is itself
+      y_BHTK = attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores)
     else:
       if prefix_BT is not None:  # all that is in the cache was before
-        prefix_BT = jnp.pad(prefix_BT, ((0, 0), (slots, 0)))
-      y_BHTK = attention(
-        q_BHTK,
-        jnp.concatenate([k_BHSK, k_BHTK], 2),
-        jnp.concatenate([v_BHSK, v_BHTK], 2),
-        segment_BT=segment_BT,
-        segment_BS=jnp.concatenate([segment_BS, segment_BT], 1),
-        time_T=time + time_T,
-        time_S=jnp.concatenate([time_S, time + time_T]),
-        prefix_BS=prefix_BT,
-        **options,
-      )
+        mask = mask._replace(prefix_BS=jnp.pad(prefix_BT, ((0, 0), (slots, 0))))
+      k_BHSK, v_BHSK = jnp.concatenate([k_BHSK, k_BHTK], 2), jnp.concatenate([v_BHSK, v_BHTK], 2)
+      y_BHTK = attention(q_BHTK, k_BHSK, v_BHSK, mask, scores)
     kept = min(length, slots)
     at_S = (time + jnp.arange(length - kept, length)) % slots  # the slots that the newest fill
     at_S = after(at_S, y_BHTK)  # so that a loop that decodes writes where it read, in place
