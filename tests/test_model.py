@@ -18,6 +18,7 @@ from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.nn.layers import Gated, Plain
 from seqlab.nn.mixers import MIXERS
+from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.stack import Block, Layer
 from seqlab.objectives import Classification, LanguageModel
 from seqlab.ops.backend import reference_forms
@@ -101,8 +102,8 @@ def test_remat_keeps_the_drops_of_the_forward_pass():
   """The backward pass must draw the same masks again."""
   key, found = jax.random.key(3), []
   for remat in ("none", "full"):
-    module = decoder(dropout=0.3, remat=remat)
-    found.append(loss_and_gradients(module, params_of(decoder()), key))
+    module = decoder("attention(heads=2, dropout=0.2)", dropout=0.3, remat=remat)
+    found.append(loss_and_gradients(module, params_of(decoder("attention(heads=2)")), key))
   close(*found)
 
 
@@ -205,8 +206,17 @@ def test_the_head_is_the_embedding_or_its_own(tied):
   np.testing.assert_allclose(logits_BTV, x_BTD @ head_VD.T, atol=1e-4)
 
 
-def test_dropout_needs_a_key():
-  module, plain = decoder(dropout=0.5), decoder()
+@pytest.mark.parametrize(
+  ("mixer", "mlp", "rates"),
+  [
+    ("min_gru()", None, dict(dropout=0.5)),
+    ("attention(heads=2, dropout=0.5)", None, {}),
+    ("min_gru()", Plain(dropout=0.5), {}),
+    ("min_gru()", Gated(dropout=0.5), {}),
+  ],
+)
+def test_dropout_needs_a_key(mixer, mlp, rates):
+  module, plain = decoder(mixer, mlp=mlp, **rates), decoder(mixer, mlp=mlp and type(mlp)())
   params = params_of(plain)
   run, b = Network(module), batch()
   inputs = params, b["tokens_BT"], b["pos_BT"], None
@@ -214,6 +224,26 @@ def test_dropout_needs_a_key():
   one, again, other = (run(*inputs, key=jax.random.key(k))[0] for k in (0, 0, 1))
   np.testing.assert_array_equal(one, again)
   assert not np.allclose(one, other) and not np.allclose(one, run(*inputs)[0])
+
+
+@pytest.mark.parametrize(("length", "state"), [(6, False), (5, True), (1, True)])
+def test_attention_drops_weights_and_keeps_their_mean(length, state):
+  """Without a state and with one, where a single token has a form of its own."""
+  plain, mixer = (Attention(heads=2, dropout=rate) for rate in (0.0, 0.4))
+  random = np.random.default_rng(0)
+  x_BTD, pos_BT = random.normal(size=(1, 4 + length, 8)).astype("f4"), np.arange(4 + length)[None]
+  params = drawn(plain.init, x_BTD, pos_BT)
+  before = None
+  if state:
+    before = plain.apply(params, x_BTD[:, :4], pos_BT[:, :4], plain.init_state(1, 8, 16))[1]
+    x_BTD, pos_BT = x_BTD[:, 4:], pos_BT[:, 4:]
+  given = params, x_BTD, pos_BT, before
+  keys = jax.random.split(jax.random.key(0), 4000)
+  run = jax.jit(jax.vmap(lambda key: mixer.apply(*given, rngs={"dropout": key})[0]))
+  many, wanted = np.asarray(run(keys)), plain.apply(*given)[0]
+  error = many.std(0) / np.sqrt(len(keys))
+  assert (error > 0).all() and (abs(many.mean(0) - wanted) < 5 * error).all()
+  np.testing.assert_array_equal(mixer.apply(*given)[0], wanted)
 
 
 def test_weights_start_at_their_scales():

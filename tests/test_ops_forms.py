@@ -64,6 +64,13 @@ def asked(*places, window=None, causal=True, **options):
   return Mask(*places, window, causal), Scores(**options)
 
 
+def dropping(q_BHTK, k_BHTK, v_BHTK, segment_BT, kept_BHTS):
+  """Attention whose weights meet the factors of dropout."""
+  time_T = np.arange(q_BHTK.shape[2], dtype=np.int32)
+  mask = Mask(segment_BT, segment_BT, time_T, time_T)
+  return attention(q_BHTK, k_BHTK, v_BHTK, mask, kept_BHTS=kept_BHTS)
+
+
 def cached(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, **options):
   """Attention over a ring whose slots are out of order, some of them empty."""
   length, slots = q_BHTK.shape[2], k_BHSK.shape[2]
@@ -203,6 +210,7 @@ CASES = {
   "attention scale": (part(whole, scale=0.3), lambda d: heads(d, 9)),
   "attention alibi": (whole, lambda d: (*heads(d, 9), d.gates(4))),
   "attention all of it": (part(whole, window=4, softcap=3.0), lambda d: (*heads(d, 9), d.gates(4))),
+  "attention dropout": (dropping, lambda d: (*heads(d, 9), 2 * d.gates(2, 4, 9, 9))),
   "attention blocks": (part(whole, known=True), lambda d: heads(d, 133)),
   "attention blocks window": (part(whole, known=True, window=70), lambda d: heads(d, 133)),
   "attention both ways": (part(whole, known=True, causal=False), lambda d: heads(d, 133)),

@@ -163,10 +163,13 @@ def sequence_gan(
 ) -> Pair:
   """A generator as `decoder`, and a discriminator as `text_cnn` of a width of its own."""
   _check_windows(config, windows, channels)
-  if config.model.dropout:
+  layers = make_layers(config)
+  inside = [getattr(part, "dropout", 0) for layer in layers for part in (layer.mixer, layer.mlp)]
+  if config.model.dropout or any(inside):
     raise UserError(
-      f"config.model.dropout={config.model.dropout}: the generator of sequence_gan() learns from "
-      f"what it draws, without dropout; set it to 0.0, or judge_dropout of the discriminator"
+      f"config.model: dropout={config.model.dropout}, mixer={config.model.mixer!r}, "
+      f"mlp={config.model.mlp!r}: the generator of sequence_gan() learns from what it draws, "
+      f"without dropout; leave it out, or set judge_dropout of the discriminator"
     )
   if judge_width < 1 or not 0 <= judge_dropout < 1:
     raise UserError(
@@ -176,12 +179,13 @@ def sequence_gan(
   common = _common(config, ends)
   own = dict(vocab=common["vocab"], dtype=common["dtype"], windows=windows, channels=channels)
   judge = TextCnn(width=judge_width, classes=1, dropout=judge_dropout, **own)
-  return Pair(Network(Decoder(layers=make_layers(config), **common)), Network(judge))
+  return Pair(Network(Decoder(layers=layers, **common)), Network(judge))
 
 
 def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> Network:
-  """attention: "dot" over the encoder's features, with the heads of the mixers' attention (4 where
-  there is none), "additive", or "none": the decoder goes on from the encoder's last state.
+  """attention: "dot" over the encoder's features, with the heads and the dropout of the mixers'
+  attention (4 heads where there is none), "additive", or "none": the decoder goes on from the
+  encoder's last state.
   """
   if attention not in ATTENTIONS:
     raise UserError(
@@ -189,7 +193,8 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
       f"{nearest(attention, ATTENTIONS)}: choose from {', '.join(ATTENTIONS)}"
     )
   layers, width = make_layers(config), config.model.width
-  heads = next((layer.mixer.heads for layer in layers if isinstance(layer.mixer, Attention)), 0)
+  mixers = (layer.mixer for layer in layers if isinstance(layer.mixer, Attention))
+  heads, dropout = next(((mixer.heads, mixer.dropout) for mixer in mixers), (0, 0.0))
   if attention == "none":
     if heads:
       raise UserError(
@@ -202,7 +207,9 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
       f"config.model.width={width}: cross-attention of {heads or 4} heads does not fit"
     )
   dot = attention == "dot"
-  cross = CrossAttention(heads or 4, parent=None) if dot else AdditiveAttention(parent=None)
+  cross = (
+    CrossAttention(heads or 4, dropout, parent=None) if dot else AdditiveAttention(parent=None)
+  )
   own = tuple(dataclasses.replace(layer, cross=cross) for layer in layers)
   made = EncoderDecoder(layers=own, encoder_layers=reading(layers), **_common(config, ends))
   return Network(made)

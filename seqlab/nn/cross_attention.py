@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab import axes
-from seqlab.nn.layers import note, weight
+from seqlab.nn.layers import kept, note, weight
 from seqlab.ops.additive_attention import additive_attention, additive_weights
 from seqlab.ops.attention import attention
 from seqlab.ops.attention_weights import Mask, attention_weights
@@ -32,10 +32,11 @@ class CrossAttention(nn.Module):
   """Queries from x, keys and values from the memory.
 
   The first call of a decoding gets the memory and gives its keys and values as the state; later
-  calls get that state and no memory, and read segment 0.
+  calls get that state and no memory, and read segment 0. dropout: of the weights.
   """
 
   heads: int
+  dropout: float = 0.0
 
   @nn.compact
   def __call__(
@@ -58,7 +59,8 @@ class CrossAttention(nn.Module):
     q_BHTK, k_BHSK = jnp.swapaxes(q_BTHK, 1, 2), state["k_BHSK"]
     time_T, time_S = (np.zeros(x.shape[2], np.int32) for x in (q_BHTK, k_BHSK))
     mask = Mask(segment_BT, state["segment_BS"], time_T, time_S, causal=False)
-    y_BHTK = attention(q_BHTK, k_BHSK, state["v_BHSK"], mask)
+    kept_BHTS = kept(self, self.dropout, (*q_BHTK.shape[:3], k_BHSK.shape[2]), jnp.float32)
+    y_BHTK = attention(q_BHTK, k_BHSK, state["v_BHSK"], mask, kept_BHTS=kept_BHTS)
     note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHSK, mask))
     out_HKD = weight(self, "out_HKD", (*shape[1:], width))
     return dense(jnp.swapaxes(y_BHTK, 1, 2), out_HKD, contract=2), state

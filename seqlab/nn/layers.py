@@ -50,6 +50,22 @@ def note(module: nn.Module, name: str, make: Callable[[], jax.Array]) -> None:
     module.put_variable(NOTES, name, make())
 
 
+def kept(module: nn.Module, rate: float, shape: tuple[int, ...], dtype: Any) -> jax.Array | None:
+  """Factors of dropout (arXiv:1207.0580) inside a module that is not told of training: 0, or else
+  1 / (1 - rate), where it has a "dropout" key; None where nothing is dropped.
+  """
+  if not rate or not module.has_rng("dropout"):
+    return None
+  kept = jax.random.bernoulli(module.make_rng("dropout"), 1 - rate, shape)
+  return kept.astype(dtype) / (1 - rate)
+
+
+def dropped(module: nn.Module, rate: float, x: jax.Array) -> jax.Array:
+  """x under the factors of `kept`."""
+  factors = kept(module, rate, x.shape, x.dtype)
+  return x if factors is None else x * factors
+
+
 def lookup(embed_VD: jax.Array, tokens: jax.Array) -> jax.Array:
   """The rows of ids [..., T], or the sum of rows by weights over ids [..., T, V], which have a
   gradient.
@@ -75,7 +91,13 @@ class Norm(nn.Module):
     return layer_norm(x_BTD, scale_D, bias(self, "bias_D", (width,)) if self.bias else None)
 
 
-def _check(ratio: float, activation: str) -> None:
+def check_rate(dropout: float) -> None:
+  if not 0 <= dropout < 1:
+    raise UserError(f"dropout={dropout}: a rate from 0 to below 1 is wanted")
+
+
+def _check(ratio: float, activation: str, dropout: float) -> None:
+  check_rate(dropout)
   if not 0 < ratio < math.inf:
     raise UserError(f"ratio={ratio}: a positive number is wanted")
   if activation not in ACTIVATIONS:
@@ -86,14 +108,18 @@ def _check(ratio: float, activation: str) -> None:
 
 
 class Plain(nn.Module):
-  """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width."""
+  """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width.
+
+  dropout: of the hidden units, beside config.model.dropout, which is of what a block adds.
+  """
 
   ratio: float = 4.0
   activation: str = "gelu"
   bias: bool = False
+  dropout: float = 0.0
 
   def check(self, width: int) -> None:
-    _check(self.ratio, self.activation)
+    _check(self.ratio, self.activation, self.dropout)
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
@@ -103,6 +129,7 @@ class Plain(nn.Module):
     if self.bias:
       x_BTF += bias(self, "bias_F", (hidden,)).astype(x_BTF.dtype)
     x_BTF = ACTIVATIONS[self.activation](axes.constrain(x_BTF, "BTF"))
+    x_BTF = dropped(self, self.dropout, x_BTF)
     y_BTD = dense(x_BTF, weight(self, "out_FD", (hidden, width)))
     if self.bias:
       y_BTD += bias(self, "bias_D", (width,)).astype(y_BTD.dtype)
@@ -113,13 +140,15 @@ class Gated(nn.Module):
   """Gated channel mixing (GLU variants, arXiv:2002.05202): `out(activation(x @ gate) * (x @ in))`.
 
   `ratio` 8/3 has the parameters of `Plain` at 4; the hidden width is rounded up to a multiple of 8.
+  dropout: as of `Plain`.
   """
 
   ratio: float = 8 / 3
   activation: str = "silu"
+  dropout: float = 0.0
 
   def check(self, width: int) -> None:
-    _check(self.ratio, self.activation)
+    _check(self.ratio, self.activation, self.dropout)
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
@@ -128,7 +157,7 @@ class Gated(nn.Module):
     gate_BTF = dense(x_BTD, weight(self, "gate_DF", (width, hidden)))
     x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
     x_BTF = ACTIVATIONS[self.activation](axes.constrain(gate_BTF, "BTF")) * x_BTF
-    return dense(x_BTF, weight(self, "out_FD", (hidden, width)))
+    return dense(dropped(self, self.dropout, x_BTF), weight(self, "out_FD", (hidden, width)))
 
 
 def no_channel_mixing() -> None:

@@ -23,17 +23,18 @@ EMPTY = np.iinfo(np.int32).min  # the segment of no query
 _BLOCK, _BLOCKS = 64, 8
 
 
-def attention(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
+def attention(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN, kept_BHTS=None):
   """Attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
   float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
 
   k and v may have fewer heads: query head h reads head h // (H / Hkv). Where the times of the mask
-  are known (numpy arrays), the op skips what they rule out.
+  are known (numpy arrays), the op skips what they rule out. kept_BHTS: factors of the weights, for
+  dropout; with them no form is used that never has the weights in memory.
   """
   place = backend()
   if place == "reference":
-    return attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores)
-  if place == "gpu" and _cudnn_takes(q_BHTK, k_BHSK, scores):
+    return attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS)
+  if place == "gpu" and kept_BHTS is None and _cudnn_takes(q_BHTK, k_BHSK, scores):
     seen_B1TS = mask.seen()[:, None]
     q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
     y_BTHK = jax.nn.dot_product_attention(
@@ -48,7 +49,7 @@ def attention(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
     if not mask.causal:  # else every query sees itself; cuDNN gives the mean where nothing is seen
       y_BTHK = jnp.where(seen_B1TS.any(-1)[:, 0, :, None, None], y_BTHK, 0)
     return jnp.swapaxes(y_BTHK, 1, 2)
-  return _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores)
+  return _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS)
 
 
 def _in_order(mask):
@@ -72,11 +73,11 @@ def _cudnn_takes(q_BHTK, k_BHSK, scores):
   return half and plain and whole and width >= 64 and width % 8 == 0
 
 
-def _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores):
+def _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS):
   """Batched matmuls over [B, J]: J key-value heads, each read by G query heads."""
   q_BJGTK = grouped(q_BHTK, k_BHSK.shape[1])
   seen_B11TS = mask.seen()[:, None, None]
-  if scores.softcap is None and scores.slopes_H is None:
+  if scores.softcap is None and scores.slopes_H is None and kept_BHTS is None:
     scale = float(q_BHTK.shape[-1] ** -0.5 if scores.scale is None else scores.scale)
     parts = []
     for rows, keys in _blocks(mask):
@@ -86,15 +87,19 @@ def _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores):
   else:
     s = product(q_BJGTK, k_BHSK, (4,), (3,), (0, 1), (0, 1))
     s = shaped(s, q_BHTK.shape[-1], mask, scores)
-    p = jax.nn.softmax(s, -1, where=seen_B11TS).astype(q_BHTK.dtype)
-    y_BJGTK = product(p, v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(q_BHTK.dtype)
+    p = jax.nn.softmax(s, -1, where=seen_B11TS)
+    if kept_BHTS is not None:
+      p *= grouped(kept_BHTS, k_BHSK.shape[1])
+    y_BJGTK = product(p.astype(q_BHTK.dtype), v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(
+      q_BHTK.dtype
+    )
   return y_BJGTK.reshape(q_BHTK.shape)
 
 
-def grouped(q_BHTK, kv_heads):
+def grouped(x_BHTK, kv_heads):
   """Query heads by the key-value head J that they read: [B, J, G, T, K]."""
-  batch, heads, *rest = q_BHTK.shape
-  return q_BHTK.reshape(batch, kv_heads, heads // kv_heads, *rest)
+  batch, heads, *rest = x_BHTK.shape
+  return x_BHTK.reshape(batch, kv_heads, heads // kv_heads, *rest)
 
 
 def shaped(s_BJGTS, width, mask, scores):

@@ -54,9 +54,10 @@ class Scores(NamedTuple):
 PLAIN = Scores()
 
 
-def attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
+def attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN, kept_BHTS=None):
   """softmax(q k^T * scale + mask) v, head by head, as in the paper."""
-  p_BHTS = attention_weights(q_BHTK, k_BHSK, mask, scores).astype(q_BHTK.dtype)
+  p_BHTS = attention_weights(q_BHTK, k_BHSK, mask, scores)
+  p_BHTS = (p_BHTS if kept_BHTS is None else p_BHTS * kept_BHTS).astype(q_BHTK.dtype)
   v_BHSK = jnp.repeat(v_BHSK, q_BHTK.shape[1] // v_BHSK.shape[1], 1)
   y_BHTK = jnp.einsum("bhts,bhsk->bhtk", p_BHTS, v_BHSK, preferred_element_type=wide(p_BHTS.dtype))
   return y_BHTK.astype(q_BHTK.dtype)

@@ -16,7 +16,7 @@ import numpy as np
 
 from seqlab import axes
 from seqlab.errors import UserError, nearest
-from seqlab.nn.layers import Norm, bias, note, weight
+from seqlab.nn.layers import Norm, bias, check_rate, kept, note, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
@@ -35,7 +35,7 @@ class Attention(Mixer):
   head_width: 0 for width / heads. window: tokens a query sees, itself included; 0 for all.
   positions: "rope", "alibi" or "none" (order is then seen through the causal mask alone).
   qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for
-    none.
+    none. dropout: of the weights.
   """
 
   causal: ClassVar[bool] = True
@@ -49,6 +49,7 @@ class Attention(Mixer):
   qk_norm: bool = False
   softcap: float = 0.0
   bias: bool = False
+  dropout: float = 0.0
 
   @nn.compact
   def __call__(
@@ -110,6 +111,7 @@ class Attention(Mixer):
         f"positions={self.positions!r}{nearest(self.positions, POSITIONS)}: choose from "
         f"{', '.join(POSITIONS)}"
       )
+    check_rate(self.dropout)
     if self.heads < 1:
       raise UserError(f"heads={self.heads} must be positive")
     for name in ("kv_heads", "head_width", "window", "softcap"):
@@ -137,6 +139,10 @@ class Attention(Mixer):
       y_BTHK += bias(self, f"{name}_bias_HK", (heads, head_width)).astype(y_BTHK.dtype)
     return axes.constrain(y_BTHK, "BTHK")
 
+  def _kept(self, q_BHTK: jax.Array, k_BHSK: jax.Array) -> jax.Array | None:
+    shape = (*q_BHTK.shape[:3], k_BHSK.shape[2])
+    return kept(self, self.dropout, shape, jnp.float32)
+
   def _attend(
     self,
     q_BHTK: jax.Array,
@@ -154,7 +160,8 @@ class Attention(Mixer):
       segment_BT = time_T - pos_BT  # a document is told by when it began
       mask = Mask(segment_BT, segment_BT, time_T, time_T, window, self.causal, prefix_BT)
       note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, mask, scores))
-      return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores), None
+      kept_BHTS = self._kept(q_BHTK, k_BHTK)
+      return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS), None
 
     time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
     segment_BT = time + time_T - pos_BT
@@ -162,20 +169,20 @@ class Attention(Mixer):
     segment_BS = jnp.concatenate([state["segment_BS"], segment_BT], 1)
     time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
     mask = Mask(segment_BT, segment_BS, time + time_T, time_S, window)
-    if length == 1:  # a prefix of one token is itself
+    if length == 1 and not self.has_rng("dropout"):  # a prefix of one token is itself
       y_BHTK = attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores)
     else:
       if prefix_BT is not None:  # all that is in the cache was before
         mask = mask._replace(prefix_BS=jnp.pad(prefix_BT, ((0, 0), (slots, 0))))
       k_BHSK, v_BHSK = jnp.concatenate([k_BHSK, k_BHTK], 2), jnp.concatenate([v_BHSK, v_BHTK], 2)
-      y_BHTK = attention(q_BHTK, k_BHSK, v_BHSK, mask, scores)
-    kept = min(length, slots)
-    at_S = (time + jnp.arange(length - kept, length)) % slots  # the slots that the newest fill
+      y_BHTK = attention(q_BHTK, k_BHSK, v_BHSK, mask, scores, self._kept(q_BHTK, k_BHSK))
+    stays = min(length, slots)
+    at_S = (time + jnp.arange(length - stays, length)) % slots  # the slots that the newest fill
     at_S = after(at_S, y_BHTK)  # so that a loop that decodes writes where it read, in place
     ring = dict(time=time + length)
     for name, x in dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK, segment_BS=segment_BT).items():
       every = (slice(None),) * axes.letters(name).index("S")
-      newest = x[*every, length - kept :].astype(state[name].dtype)
+      newest = x[*every, length - stays :].astype(state[name].dtype)
       ring[name] = state[name].at[*every, at_S].set(newest, unique_indices=True)
     return y_BHTK, ring
 
