@@ -145,11 +145,6 @@ def with_base(
   lora = adaptations(config.init.adapt).lora
   if lora is None:
     return objective, {}
-  if objective.players != ("model",):
-    raise UserError(
-      f"config.init.adapt={config.init.adapt!r}: adapters stand beside one model, and "
-      f"{config.objective} has several players"
-    )
   pin = _choose(config) if anew else _pinned(config, folder)
   path, step = pin["path"], pin["step"]
   source = start_of(path, objective)

@@ -83,10 +83,15 @@ def check(config: ConfigDict) -> None:
       f"config.model.name={config.model.name!r} reads {reads} and config.data.source="
       f"{config.data.source!r} gives {gives}"
     )
-  if network in networks.READS:
+  if not is_stack(config):
     limits.check_unread(config, network, networks.READS[network], arrays)
-  limits.check_adaptations(config, adaptations(config.init.adapt), network not in networks.READS)
-  networks.make_network(config, networks.Ends())
+  game = isinstance(networks.make_network(config, networks.Ends()), networks.Pair)
+  limits.check_adaptations(config, adaptations(config.init.adapt), is_stack(config), game)
+
+
+def is_stack(config: ConfigDict) -> bool:
+  """Whether the network is a stack of mixers, which reads all of `config.model`."""
+  return called(config, "model.name").name not in networks.READS
 
 
 def make_mesh(config: ConfigDict) -> Mesh:

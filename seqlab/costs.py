@@ -88,7 +88,6 @@ def run(config: ConfigDict) -> None:
 
   build.check(config)
   networks.load_plugins(config.plugins)
-  vocab = config.model.vocab or _vocabulary(config) + build.added_ids(config)
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
   if network.name not in ("decoder", "encoder", "encoder_decoder", "prefix_decoder"):
@@ -96,6 +95,7 @@ def run(config: ConfigDict) -> None:
       f"config.model.name={model.name!r}: this counts stacks of mixers, mixer by mixer; the card "
       f"of a run has the FLOPs of a step of any network"
     )
+  vocab = model.vocab or _vocabulary(config) + build.added_ids(config)
   handed = network.kwargs.get("attention") == "none"  # the encoder is of the decoder's kind
   rows = []
   for number, call in enumerate(calls):

@@ -82,13 +82,13 @@ def describe(
   mesh: Mesh,
   numbers: Mapping[str, Any],
   steps_per_epoch: int,
+  stack: bool,
 ) -> str:
-  """What is about to run, in two lines; `numbers` are of the model."""
+  """What is about to run, in two lines; `numbers` are of the model, a `stack` of mixers or not."""
   where = " x ".join(f"{axis}={n}" for axis, n in mesh.shape.items() if n > 1) or "one device"
   model = config.model
-  network = f"{model.mixer}, width {model.width}, depth {model.depth}"
-  if not model.name.startswith(("decoder", "encoder")):  # no stack of mixers
-    network = model.name
+  of = f"{model.mixer}, width {model.width}, depth {model.depth}"
+  network = ", ".join([model.name] * (model.name != "decoder" or not stack) + [of] * stack)
   learned = f", {numbers['learned']:,} of them learned," if "learned" in numbers else ""
   return (
     f"model: {network}, {numbers['parameters']:,} parameters{learned} on {where}\n"

@@ -131,13 +131,20 @@ def check_selectors(config: Mapping[str, Any], params: Any) -> None:
     raise UserError(f"config.init.freeze={freeze!r} picks all parameters: none moves")
 
 
-def check_adaptations(config: Mapping[str, Any], adapt: Adaptations, stack: bool) -> None:
-  """Refuses adaptations out of range, adapters without a base, and layers where there is no `stack`
-  of them.
+def check_adaptations(
+  config: Mapping[str, Any], adapt: Adaptations, stack: bool, game: bool
+) -> None:
+  """Refuses adaptations out of range, adapters without a base or in a `game` of two
+  networks, and layers where there is no `stack` of them.
   """
   key = f"config.init.adapt={_at(config, 'init.adapt')!r}"
   for name, member in vars(adapt).items():
     check_arguments("init.adapt", name, vars(member) if member else {})
+  if adapt.lora and game:
+    raise UserError(
+      f"{key}: adapters stand beside one model, and config.model.name="
+      f"{_at(config, 'model.name')!r} is two"
+    )
   if adapt.lora and not _at(config, "init.path"):
     raise UserError(f"{key}: lora() adapts a trained run; name it in config.init.path")
   if (adapt.layer_decay or adapt.gradual) and not stack:

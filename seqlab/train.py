@@ -78,7 +78,8 @@ def run(config: ConfigDict, workdir: str) -> int:
       **({"learned": learns} if base else {}),
     )
     write_card(folder, config, data, mesh, model)
-    print(describe(config, data, mesh, model, loader.steps_per_epoch), flush=True)
+    steps = loader.steps_per_epoch
+    print(describe(config, data, mesh, model, steps, build.is_stack(config)), flush=True)
     train_step = make_train_step(
       objective,
       optimizers,

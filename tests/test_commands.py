@@ -224,6 +224,8 @@ def test_sample(trained):
 def test_flops_reads_no_text_where_the_tokenizer_needs_none():
   absent = "--config.data.source=text(path='no/such/file')"
   assert "state bytes" in seqlab("flops", absent, "--config.data.tokenizer=bytes()")
+  game = "--config.model.name=sequence_gan()", "--config.objective=sequence_adversarial()"
+  assert "counts stacks of mixers" in seqlab("flops", absent, *game, code=2)
 
 
 def test_flops(flags):

@@ -142,6 +142,8 @@ def test_config_to_optimizer():
     (["init.adapt=gradual(every=2)|gradual(every=3)"], "each once"),
     (["init.adapt=gradual(every=2)", "model.name=text_cnn", "objective=classification()",
       "model.depth=4"], "is no stack of layers"),
+    (["init.adapt=lora(rank=2, alpha=4)", "init.path=runs/a", "model.name=sequence_gan",
+      "objective=sequence_adversarial()"], "config.model.name='sequence_gan' is two"),
   ],
 )  # fmt: skip
 def test_mistakes_are_one_line(overrides, said):

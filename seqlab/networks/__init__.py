@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from ml_collections import ConfigDict
 
-from seqlab.models.gan import Pair
+from seqlab.models.gan import Pair as Pair
 from seqlab.models.network import Network
 from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as OF_ARRAYS_READ
