@@ -7,8 +7,9 @@
 
 says: the claim in a line. source: the paper or page. cost: the time of all runs. seeds: of each
 result; its number is their mean. tried: what was done about a FAIL, printed with it. Each result:
-argument of `get_config` ('' for none), the `seqlab` command that measures a trained run, the metric
-in the JSON that it leaves, the published number, and the bounds within which it is reproduced.
+argument of `get_config` ('' for none; '{seed}' in it stands for the seed, as of a fold), the
+`seqlab` command that measures a trained run, the metric in the JSON that it leaves, the published
+number, the bounds within which it is reproduced, and seeds of its own if any.
 """
 
 import dataclasses
@@ -30,6 +31,7 @@ class Result:
   high: float
   argument: str = ""
   measure: str = "evaluate"
+  seeds: tuple[int, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,7 +42,6 @@ class Claim:
   source: str
   cost: str
   results: tuple[Result, ...]
-  seeds: tuple[int, ...] = (0,)
   tried: str = ""
 
 
@@ -70,7 +71,8 @@ def _read(file: pathlib.Path) -> Claim:
   try:
     spec.loader.exec_module(module)
     said: dict[str, Any] = dict(module.CLAIM)
-    results = tuple(Result(**result) for result in said.pop("results"))
+    seeds = said.pop("seeds", (0,))
+    results = tuple(Result(**{"seeds": seeds, **result}) for result in said.pop("results"))
     return Claim(target=file.stem, file=file, results=results, **said)
   except (Exception, SystemExit) as error:
     raise UserError(f"{file}: its CLAIM cannot be read ({type(error).__name__}: {error})") from None

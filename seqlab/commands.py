@@ -139,7 +139,7 @@ COMMANDS = dict(
   reproduce=Command(
     "seqlab.reproduce",
     "Run published results anew and say PASS or FAIL; writes docs/results.md.",
-    "seqlab reproduce vae_mnist textcnn_trec",
+    "seqlab reproduce vae_mnist textcnn",
     (
       ("target", dict(nargs="*", help="files of experiments/papers/ by name")),
       ("--list", dict(action="store_true", help="show targets and what is known; runs nothing")),

@@ -54,15 +54,14 @@ def _reproduce(claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]) -> 
   for result in claim.results:
     values: list[float] = []
     why = ""
-    for seed in claim.seeds:
-      folder = workdir / claim.target / (result.argument or "config") / f"seed{seed}"
+    for seed in result.seeds:
       try:
-        values.append(_measure(claim, result, folder, seed))
+        values.append(_measure(claim, result, workdir, seed))
       except UserError as error:
         why = str(error)
         print(f"  {result.name}: {why}", file=sys.stderr, flush=True)
         break
-    whole = len(values) == len(claim.seeds)
+    whole = len(values) == len(result.seeds)
     if not whole and kept.get(result.name, {}).get("values"):
       found[result.name] = kept[result.name]  # what was measured elsewhere stays
       continue
@@ -75,9 +74,11 @@ def _reproduce(claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]) -> 
   return found
 
 
-def _measure(claim: Claim, result: Result, folder: pathlib.Path, seed: int) -> float:
+def _measure(claim: Claim, result: Result, workdir: pathlib.Path, seed: int) -> float:
   """Trains one run, or finds it trained, and measures it, or finds that done."""
-  file = f"{claim.file}:{result.argument}" if result.argument else str(claim.file)
+  argument = result.argument.replace("{seed}", str(seed))
+  folder = workdir / claim.target / (argument or "config") / f"seed{seed}"
+  file = f"{claim.file}:{argument}" if argument else str(claim.file)
   _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
   command, *flags = shlex.split(result.measure)
   given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
@@ -132,7 +133,7 @@ def _rows(claim: Claim, kept: Mapping[str, Any]) -> list[tuple[str, ...]]:
       result.published,
       f"{result.low:g} to {result.high:g}",
       "" if mean is None else f"{mean:.4g}{spread}",
-      str(len(claim.seeds)),
+      str(len(result.seeds)),
       verdict,
     ))  # fmt: skip
   return rows
@@ -164,7 +165,8 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
       else:
         where = about["machine"]
         notes.append(
-          f"{name}: {about['date']}, {where['devices']} x {where['device']}, {where['cpus']} cores"
+          f"{name}: {about['date']}, {where['devices']} x {where['device']}, "
+          f"{where['cpus']} core{'s' * (where['cpus'] > 1)}"
         )
   PAGE.parent.mkdir(exist_ok=True)
   for path, text in (

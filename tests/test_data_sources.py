@@ -142,6 +142,19 @@ def test_a_test_split_leaves_validation_as_it_was(tmp_path):
   assert none.fingerprint == two.fingerprint
 
 
+def test_folds_test_each_document_once(tmp_path):
+  path = tmp_path / "a.txt"
+  path.write_text("\n".join(f"line {i}" for i in range(300)))
+  spec = f"text(path='{path}', documents='line')"
+  folds = [f"hash(fraction=0.25, test=0.25, fold={fold})" for fold in range(4)]
+  tests = [set(texts(spec, fold, "test")) for fold in folds]
+  assert sum(map(len, tests)) == len(set.union(*tests)) == 300
+  assert all(tests[i] == set(texts(spec, folds[(i + 1) % 4], "valid")) for i in range(4))
+  assert len({build_split(fold).fingerprint for fold in (*folds, "hash(fraction=0.25)")}) == 5
+  with pytest.raises(UserError, match="fold=-1"):
+    build_split("hash(fold=-1)")
+
+
 def test_embedded_is_deterministic_limited_and_reports_its_hash():
   (small,) = build_sources("embedded(megabytes=0.5)")
   found = list(small.documents())

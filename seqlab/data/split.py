@@ -65,11 +65,15 @@ def build_split(
   return by_source(clean(build_sources(text, key)))
 
 
-def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0) -> Split:
+def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0, fold: int = 0) -> Split:
   """A document is for validation where the hash of its id, read as a number in [0, 1), is below
-  `fraction`, and for the test where it is in the next `test`; 0 for no test split.
+  `fraction`, and for the test where it is in the next `test`; 0 for no test split. `fold` of a
+  cross-validation begins `fold` times `test` (or `fraction`) further on, so that 1 / `test` folds
+  have each document in the test split once.
   """
   _check(config_key, "hash", fraction)
+  if fold < 0:
+    raise UserError(f"{config_key}: fold={fold} of hash() must be 0 or more")
   if not (isinstance(test, int | float) and test >= 0 and fraction + test < 1):
     raise UserError(
       f"{config_key}: fraction={fraction} and test={test!r} of hash() must be 0 or more and leave "
@@ -79,15 +83,14 @@ def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0) -> Split:
   def pairs(source: Source) -> Iterator[tuple[str, Document]]:
     for document in source.documents():
       digest = hashlib.sha256(f"split {document.id}".encode()).digest()
-      place = int.from_bytes(digest[:8]) / 2**64
+      place = (int.from_bytes(digest[:8]) / 2**64 - fold * (test or fraction)) % 1
       if place < fraction:
         yield "valid", document
       else:
         yield ("test" if place < fraction + test else "train"), document
 
-  if not test:
-    return Split(identify(("hash", fraction)), pairs)
-  return Split(identify(("hash", fraction, test)), pairs, names=(*SPLITS, "test"))
+  told = ("hash", fraction) + ((test,) if test or fold else ()) + ((fold,) if fold else ())
+  return Split(identify(told), pairs, names=(*SPLITS, "test") if test else SPLITS)
 
 
 def by_tail(config_key: str, fraction: float = 0.1) -> Split:
