@@ -4,17 +4,16 @@ Paper:    bentrevett/pytorch-seq2seq, notebook 6: width 256, 3 + 3 blocks, 8 hea
           dropout 0.1, Adam 5e-4, batch 128, words that occur twice, 10 epochs.
 Claim:    test perplexity 5.32 a word by teacher forcing, BLEU 36.5 (greedy, on its own tokens).
 Differs:  words by our rules, not spaCy's; one vocabulary for both languages (13,644 words where it
-          has 7,853 and 5,893); blocks normalise before, not after; dropout on embeddings and
-          branches, not inside attention and MLP, and 0.2 for it; rows of packed pairs, 113 pairs
-          in the mean.
+          has 7,853 and 5,893); blocks normalise before, not after; rows of packed pairs, 113
+          pairs in the mean.
 Command:  seqlab train --config=experiments/papers/multi30k_transformer.py --workdir=runs/m30k
           seqlab generate --workdir=runs/m30k --beams=1 --penalty=0
           seqlab reproduce multi30k_transformer
 Time:     25 minutes on 2 idle CPU cores.
-Expected: validation perplexity after each 227 steps (257 are an epoch) 21.1, 11.2, 8.4, 7.3, 6.5,
-          6.1, 5.9, 5.7, 5.6, 5.5, where it stays. At dropout 0.1 18.0, 9.9, 7.6, 6.7, 6.2, 5.9,
-          5.75, 5.67, 5.68, 5.83: it overfits, for here dropout is in fewer places. BLEU within
-          36 +- 2, perplexity a little above the published: 5.63, at 0.1 5.91.
+Expected: validation perplexity after each epoch (257 steps) 17.2, 9.4, 7.2, 6.2, 5.8, 5.5, 5.4,
+          5.33, 5.37, 5.45; the best is tested: BLEU 35.9, within 36 +- 2, perplexity 5.57, a
+          little above the published. Without dropout inside attention and MLP it is 5.91, with 0.2
+          on embeddings and branches alone 5.63.
 """
 
 from ml_collections import ConfigDict
@@ -43,8 +42,9 @@ CLAIM = dict(
       measure=f'generate --beams=1 --penalty=0 --data="{TEST}"',
     ),
   ),
-  tried="dropout 0.1, as published, overfits after 8 epochs (5.91), as it is here on embeddings "
-  "and branches alone and not inside attention and MLP; 0.2 is better; no other rate was tried.",
+  tried="5.57 misses the bound by 0.02, and overfits from epoch 8 on. Dropout on embeddings and "
+  "branches alone gave 5.91 at 0.1 and 5.63 at 0.2; separate vocabularies, as published, were not "
+  "tried, nor other rates.",
 )
 
 
@@ -54,9 +54,11 @@ def get_config():
   config.steps, config.batch, config.length = 2570, 36, 48
   config.lr, config.schedule, config.optimizer = 5e-4, "constant()", "adamw(b2=0.999)"
   config.decay, config.clip = 0.0, 1.0
-  config.model = ConfigDict(dict(name="encoder_decoder", width=256, depth=3, dropout=0.2))
-  config.model.mixer, config.model.learned_positions = "attention(heads=8, positions='none')", True
-  config.model.mlp, config.model.norm = "plain(ratio=2.0, activation='relu')", "layer"
+  config.model = ConfigDict(dict(name="encoder_decoder", width=256, depth=3, dropout=0.1))
+  config.model.mixer = "attention(heads=8, positions='none', dropout=0.1)"
+  config.model.learned_positions = True
+  config.model.mlp = "plain(ratio=2.0, activation='relu', dropout=0.1)"
+  config.model.norm = "layer"
   config.model.tied = False
   config.data = ConfigDict(dict(tokenizer="words(min_count=2)", clean="lower() | words()"))
   config.data.source = f"parallel(path='{DATA}/train.en.gz', source='{DATA}/train.de.gz')"
