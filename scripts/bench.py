@@ -32,6 +32,7 @@ SCAN = dict(batch=8, length=2048, width=512)
 HEAD = dict(rows=2048, width=384, vocab=50304)
 BERT = dict(depth=12, heads=12, width=768, length=128, batch=4, vocab=30522)  # its base
 PAIRS = dict(depth=3, heads=8, width=256, length=32, batch=64, vocab=8000)  # Multi30k's
+SEARCH = PAIRS | dict(batch=8, beams=5)
 WRITE = dict(depth=6, heads=6, width=384, length=128, batch=1, vocab=50304)
 
 # case: its variants, the first being the one that ratios are against; (maker, arguments).
@@ -84,8 +85,10 @@ CASES = {
     "seqlab": ("seqlab.translation", PAIRS),
   },
   "beam": {
-    "transformers generate": ("torch.beam_transformers", PAIRS | dict(batch=8, beams=5)),
-    "seqlab": ("seqlab.beam", PAIRS | dict(batch=8, beams=5)),
+    "torch, loop by hand": ("torch.beam_by_hand", SEARCH),
+    "transformers generate": ("torch.beam_transformers", SEARCH),
+    "jax, loop by hand": ("seqlab.beam_loop", SEARCH),
+    "seqlab": ("seqlab.beam", SEARCH),
   },
   "decode": {
     "transformers generate": ("torch.decode_transformers", WRITE),

@@ -99,6 +99,18 @@ def translation(depth, heads, width, length, batch, vocab):
   return _train(objective, rows | {name: x[None] for name, x in source})
 
 
+def _to_write(depth, heads, width, length, batch, vocab):
+  """A translator, its parameters and sources."""
+  import jax
+  import numpy as np
+
+  network, source = (
+    _translator(depth, heads, width, length, vocab), _sources(batch, length, vocab)
+  )  # fmt: skip
+  zeros = np.zeros((batch, 1), np.int32)
+  return network, network.init(jax.random.key(0), zeros, zeros, None, zeros, source), source
+
+
 def beam(depth, heads, width, length, batch, vocab, beams):
   """Beam search by what `seqlab generate` runs; no text ends before `length` tokens."""
   import jax
@@ -106,16 +118,57 @@ def beam(depth, heads, width, length, batch, vocab, beams):
 
   from seqlab.beam import Beam
 
-  network = _translator(depth, heads, width, length, vocab)
-  source = _sources(batch, length, vocab)
-  zeros = np.zeros((batch, 1), np.int32)
-  params = network.init(jax.random.key(0), zeros, zeros, None, zeros, source)
+  network, params, source = _to_write(depth, heads, width, length, batch, vocab)
   search = Beam(network, eot=-1, ids=vocab, beams=beams, penalty=0.0)
   free_BT = np.full((batch, length), -1, np.int32)
 
   def step(n):
     for _ in range(n):
       jax.block_until_ready(search(params, free_BT, source))
+
+  return step
+
+
+def beam_loop(depth, heads, width, length, batch, vocab, beams):
+  """The same search as a Python loop over steps: the network's call is jitted, with its cache, and
+  what stands around it is not.
+  """
+  import jax
+  import jax.numpy as jnp
+
+  network, params, source = _to_write(depth, heads, width, length, batch, vocab)
+  params, state = network.unrolled(params), network.unrolled(network.init_state(batch, length))
+  call = jax.jit(network)
+  logits = jax.jit(functools.partial(network, method="logits"))
+
+  def moved(state, rows):
+    def leaf(path, x):
+      return x if "cross" in jax.tree_util.keystr(path) else x[rows]
+
+    return jax.tree_util.tree_map_with_path(leaf, state)
+
+  def search():
+    token_N1, time_N1 = (jnp.zeros((batch, 1), jnp.int32) for _ in range(2))
+    x_NTD, after = call(params, token_N1, time_N1, state, time_N1, source)
+    first = jnp.repeat(jnp.arange(batch), beams)
+    after = jax.tree.map(lambda x: x[first], after)
+    logits_BKV = logits(params, x_NTD)[first].reshape(batch, beams, vocab)
+    score_BK = jnp.full((batch, beams), -jnp.inf).at[:, 0].set(0.0)
+    tokens_NT = jnp.zeros((batch * beams, 0), jnp.int32)
+    for time in range(length):
+      all_BN = (score_BK[..., None] + jax.nn.log_softmax(logits_BKV)).reshape(batch, -1)
+      score_BK, index_BK = jax.lax.top_k(all_BN, beams)
+      rows = (index_BK // vocab + jnp.arange(batch)[:, None] * beams).reshape(-1)
+      token_N1 = (index_BK % vocab).reshape(-1, 1)
+      tokens_NT = jnp.concatenate([tokens_NT[rows], token_N1], 1)
+      pos_N1 = jnp.full_like(token_N1, time + 1)
+      x_NTD, after = call(params, token_N1, pos_N1, moved(after, rows))
+      logits_BKV = logits(params, x_NTD).reshape(batch, beams, vocab)
+    jax.block_until_ready(tokens_NT)
+
+  def step(n):
+    for _ in range(n):
+      search()
 
   return step
 

@@ -185,6 +185,37 @@ def beam_transformers(depth, heads, width, length, batch, vocab, beams):
   return step
 
 
+def beam_by_hand(depth, heads, width, length, batch, vocab, beams):
+  """Beam search as tutorials have it: a Python loop over steps around `nn.Transformer`, which keeps
+  no cache and so reads every beginning anew.
+  """
+  torch.manual_seed(0)
+  model = Translator(depth, heads, width, length, vocab).eval()
+  source = torch.randint(1, vocab, (batch, length))
+
+  def search():
+    places = model.position(torch.arange(length))
+    memory = model.body.encoder(model.token(source) + places).repeat_interleave(beams, 0)
+    tokens = torch.zeros(batch * beams, 1, dtype=torch.long)
+    scores = torch.full((batch, beams), -torch.inf)
+    scores[:, 0] = 0.0
+    for time in range(length):
+      y = model.token(tokens) + places[: time + 1]
+      mask = nn.Transformer.generate_square_subsequent_mask(time + 1)
+      y = model.body.decoder(y, memory, tgt_mask=mask, tgt_is_causal=True)
+      logp = functional.log_softmax(model.head(y[:, -1]), -1).view(batch, beams, vocab)
+      scores, best = (scores[..., None] + logp).flatten(1).topk(beams)
+      rows = (best // vocab + torch.arange(batch)[:, None] * beams).flatten()
+      tokens = torch.cat([tokens[rows], (best % vocab).view(-1, 1)], 1)
+
+  def step(n):
+    with torch.no_grad():
+      for _ in range(n):
+        search()
+
+  return step
+
+
 def recurrent(cell, width, length, batch, bfloat16=False):
   """A train step of one torch.nn.LSTM or GRU layer under a mean-square loss."""
   torch.manual_seed(0)

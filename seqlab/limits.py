@@ -16,7 +16,7 @@ from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
 
 CHOICES = {
-  "model.norm": ("rms", "layer"),
+  "model.norm": ("rms", "layer", "none"),
   "model.pool": ("mean", "last"),
   "model.dtype": ("float32", "bfloat16"),
   "model.remat": ("none", *POLICIES),

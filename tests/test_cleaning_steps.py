@@ -22,6 +22,8 @@ TURNS = [
   ("html()", "<script>never ends", ""),
   ("simplified()", "舉頭望明月，乾坤、頭髮", "举头望明月，乾坤、头发"),
   ("traditional()", "头发，发展", "頭髮，發展"),
+  ("words()", "A man's t-shirt: 3.5", "A man 's t-shirt : 3.5"),
+  ("words(hyphens='apart')", "A man's t-shirt: 3.5 -- no", "A man 's t - shirt : 3.5 -- no"),
   ("words() | stop_words()", "I don't think that the film is good!", "think film good !"),
   ("words() | stop_words()", "我们觉得这个电影很好看", "觉得 电影 好看"),
   ("stop_words(language='english')", "The 的 film", "的 film"),

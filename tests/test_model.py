@@ -135,6 +135,23 @@ def test_a_stack_is_its_blocks_one_after_the_other():
   np.testing.assert_allclose(whole_BTD, wanted_BTD, atol=1e-4, rtol=1e-4)
 
 
+def test_plain_layers_read_one_another_and_nothing_is_added_or_normed():
+  layer = Layer(MIXERS["lstm"](hidden=5), None, norm="none", residual=False)
+  network = Network(Decoder(vocab=V, width=D, depth=2, layers=(layer,), norm="none"))
+  pos_BT = batch()["pos_BT"]
+  params = network.init(jax.random.key(0), *inputs_of(network.module))
+  assert not [name for name in by_path(params) if "norm" in name]
+  wanted_BTD = params["embed_VD"][batch()["tokens_BT"]]
+  for one in network.unrolled(params)["stack"]["layers_L"]:
+    wanted_BTD, _ = layer.mixer.apply({"params": one["block0"]["mixer"]}, wanted_BTD, pos_BT)
+  found_BTD, _ = network(params, batch()["tokens_BT"], pos_BT)
+  np.testing.assert_allclose(found_BTD, wanted_BTD, rtol=1e-5, atol=1e-6)
+  # what writes to no stream keeps the scale of its fan-in, at any depth
+  deep = Network(Decoder(vocab=V, width=D, depth=8, layers=(layer,), norm="none"))
+  out_LFD = deep.init(jax.random.key(0), *inputs_of(deep.module))["stack"]["layers_L"]["block0"]
+  assert 0.8 < float(jnp.std(out_LFD["mixer"]["out_FD"])) * math.sqrt(5) < 1.2
+
+
 def test_remat_computes_again_what_its_name_says():
   """Products of a gradient: "dots" keeps them all, "full" makes them again."""
 

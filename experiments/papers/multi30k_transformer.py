@@ -60,7 +60,9 @@ def get_config():
   config.model.mlp = "plain(ratio=2.0, activation='relu', dropout=0.1)"
   config.model.norm = "layer"
   config.model.tied = False
-  config.data = ConfigDict(dict(tokenizer="words(min_count=2)", clean="lower() | words()"))
+  config.data = ConfigDict(
+    dict(tokenizer="words(min_count=2)", clean="lower() | words(hyphens='apart')")
+  )
   config.data.source = f"parallel(path='{DATA}/train.en.gz', source='{DATA}/train.de.gz')"
   config.data.valid = f"parallel(path='{DATA}/val.en.gz', source='{DATA}/val.de.gz')"
   config.evaluate = ConfigDict(dict(every=257))

@@ -41,13 +41,14 @@ CLAIM = dict(
 def get_config():
   config = ConfigDict()
   config.objective, config.length = "language_model()", 21
-  config.model = ConfigDict(dict(width=32, depth=1, mixer="lstm()", mlp="none()", tied=False))
+  config.model = ConfigDict(dict(width=32, depth=1, mixer="lstm(forget_bias=0.0)", mlp="none()"))
+  config.model.norm, config.model.residual, config.model.tied = "none", False, False
   config.data = ConfigDict(dict(tokenizer="words(min_count=1)", rows="packed"))
   config.data.source = f"oracle(path='{PATH}', count=10000)"
   config.data.valid = f"oracle(path='{PATH}', count=1000, seed=1)"
   config.steps, config.batch, config.inner_steps = 9420, 64, 10
   config.lr, config.schedule, config.optimizer = 0.01, "constant()", "adamw(b2=0.999)"
   config.decay, config.clip = 0.0, 5.0
-  config.evaluate = ConfigDict(dict(every=1570))
-  config.checkpoint = ConfigDict(dict(every=1570))
+  config.evaluate = ConfigDict(dict(every=785))
+  config.checkpoint = ConfigDict(dict(every=785, keep=12))
   return config

@@ -32,12 +32,14 @@ class Network:
     """
     params = self.module.init({"params": key}, *inputs)["params"]
     body = getattr(self.module, "decoder", self.module)
-    depth = getattr(body, "depth", 0)  # 0 where there is no stack, and nothing to scale
+    layers = getattr(body, "layers", ())
+    adds_up = bool(layers) and layers[0].residual
+    factor = (2 * body.depth) ** -0.5 if adds_up else 1.0
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
       name = path_of(path)
       inside = "/block" in name and name.rpartition("/")[2].startswith("out_")
-      return leaf * (2 * depth) ** -0.5 if inside else leaf
+      return leaf * factor if inside else leaf
 
     return jax.tree_util.tree_map_with_path(scale, params)
 

@@ -74,7 +74,8 @@ def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
       f"mixers, of which the last would be dropped; {len(calls)} or more is wanted"
     )
   mixers = [part(call, MIXERS, "config.model.mixer") for call in calls]
-  return tuple(Layer(mixer, mlp, model.norm, model.dropout) for mixer in mixers)
+  block = model.norm, model.dropout, model.residual
+  return tuple(Layer(mixer, mlp, *block) for mixer in mixers)
 
 
 def reading(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:

@@ -76,7 +76,7 @@ def lookup(embed_VD: jax.Array, tokens: jax.Array) -> jax.Array:
 
 class Norm(nn.Module):
   """RMSNorm (arXiv:1910.07467) or LayerNorm (arXiv:1607.06450) over the last axis, float32
-  inside.
+  inside; "none" lets all through.
   """
 
   kind: str = "rms"
@@ -84,6 +84,8 @@ class Norm(nn.Module):
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
+    if self.kind == "none":
+      return x_BTD
     width = x_BTD.shape[-1]
     scale_D = bias(self, "scale_D", (width,), 1.0)
     if self.kind == "rms":

@@ -1,4 +1,4 @@
-"""A stack of pre-norm residual blocks over a repeating pattern of mixers.
+"""A stack of blocks over a repeating pattern of mixers: pre-norm residual ones, or plain layers.
 
 Parameters are stored stacked over repetitions of the pattern (`layers_L/block0/mixer/q_DHK`),
 whether the loop over depth is unrolled or a scan: how it runs is a choice of speed and never
@@ -28,12 +28,16 @@ POLICIES = {
 class Layer:
   """What a block of the pattern is made of. The modules are unbound: every block makes its own of
   them.
+
+  residual: mixer and mlp add to the stream; without it the one's output is the other's input, as in
+    recurrent networks of old. What is read of a memory is added either way.
   """
 
   mixer: Mixer
   mlp: nn.Module | None
   norm: str = "rms"
   dropout: float = 0.0
+  residual: bool = True
   cross: CrossAttention | AdditiveAttention | None = None
 
   def init_state(self, *arguments: Any) -> dict:
@@ -65,11 +69,14 @@ class Block(nn.Module):
     def part(of: nn.Module, name: str) -> tuple[jax.Array, nn.Module]:
       return Norm(layer.norm, name=f"{name}_norm")(x_BTD), of.clone(parent=self, name=name)
 
+    def joined(x_BTD: jax.Array, y_BTD: jax.Array) -> jax.Array:
+      return axes.constrain(x_BTD + drop(y_BTD) if layer.residual else drop(y_BTD), "BTD")
+
     own = state["mixer"] if state and layer.cross else state
     z_BTD, mixer = part(layer.mixer, "mixer")
     more = (prefix_BT,) if layer.mixer.reads_prefix else ()
     y_BTD, own = mixer(z_BTD, pos_BT, own, *more)
-    x_BTD = axes.constrain(x_BTD + drop(y_BTD), "BTD")
+    x_BTD = joined(x_BTD, y_BTD)
     if layer.cross is not None:
       z_BTD, cross = part(layer.cross, "cross")
       y_BTD, read = cross(z_BTD, memory, state and state.get("cross"))
@@ -77,7 +84,7 @@ class Block(nn.Module):
       x_BTD = axes.constrain(x_BTD + drop(y_BTD), "BTD")
     if layer.mlp is not None:
       z_BTD, mlp = part(layer.mlp, "mlp")
-      x_BTD = axes.constrain(x_BTD + drop(mlp(z_BTD)), "BTD")
+      x_BTD = joined(x_BTD, mlp(z_BTD))
     return x_BTD, own
 
 
