@@ -143,7 +143,7 @@ def beam_loop(depth, heads, width, length, batch, vocab, beams):
 
   def moved(state, rows):
     def leaf(path, x):
-      return x if "cross" in jax.tree_util.keystr(path) else x[rows]
+      return x if x.ndim == 0 or "cross" in jax.tree_util.keystr(path) else x[rows]
 
     return jax.tree_util.tree_map_with_path(leaf, state)
 
@@ -151,7 +151,7 @@ def beam_loop(depth, heads, width, length, batch, vocab, beams):
     token_N1, time_N1 = (jnp.zeros((batch, 1), jnp.int32) for _ in range(2))
     x_NTD, after = call(params, token_N1, time_N1, state, time_N1, source)
     first = jnp.repeat(jnp.arange(batch), beams)
-    after = jax.tree.map(lambda x: x[first], after)
+    after = jax.tree.map(lambda x: x[first] if x.ndim else x, after)
     logits_BKV = logits(params, x_NTD)[first].reshape(batch, beams, vocab)
     score_BK = jnp.full((batch, beams), -jnp.inf).at[:, 0].set(0.0)
     tokens_NT = jnp.zeros((batch * beams, 0), jnp.int32)

@@ -109,6 +109,7 @@ COMMANDS = dict(
     (
       WORKDIR,
       ("--text", dict(**TEXTS, help="text to look at; several allowed")),
+      ("--source", dict(**TEXTS, help="the text before it, where texts come in pairs")),
       ("--split", dict(default="valid", choices=SPLITS, help="the set, if no text")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"conll(path=…)\"")),
       ("--against", dict(default="", metavar="FILE", help="a predict_….jsonl to compare with")),

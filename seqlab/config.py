@@ -2,9 +2,8 @@
 `--config.key=value`.
 
 `DEFAULTS` is the one list of keys; a test keeps it short. What a part may say beyond a number is a
-call written as text ("adamw(b2=0.99)", see `spec`), so that a new member brings its arguments with
-it and no key is added. Every mistake is one line: an unknown key names the nearest, a wrong value
-says the type that is wanted.
+call written as text ("adamw(b2=0.99)", see `spec`): a new member brings its arguments, no new key.
+Every mistake is one line: an unknown key names the nearest, a wrong value the type that is wanted.
 """
 
 import ast
@@ -51,7 +50,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.residual": (True, "blocks add to what they read; false for plain layers on one another"),
   "model.learned_positions": (False, "a learned absolute position table of `length` rows"),
   "model.tied": (True, "the head over tokens is the embedding"),
-  "model.pool": ("mean", "features a class is read from: mean or last"),
+  "model.pool": ("mean", "features a class is read from: mean, first or last"),
   "model.vocab": (0, "rows of the embedding; 0 for the tokenizer's ids"),
   "model.dropout": (0.0, "on embeddings and on both branches of a block"),
   "model.dtype": ("float32", "of activations: float32 or bfloat16; parameters stay float32"),

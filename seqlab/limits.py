@@ -17,7 +17,7 @@ from seqlab.nn.stack import POLICIES
 
 CHOICES = {
   "model.norm": ("rms", "layer", "none"),
-  "model.pool": ("mean", "last"),
+  "model.pool": ("mean", "first", "last"),
   "model.dtype": ("float32", "bfloat16"),
   "model.remat": ("none", *POLICIES),
   "data.rows": ("windows", "packed"),

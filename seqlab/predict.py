@@ -16,15 +16,24 @@ from seqlab.trained import open_run
 _SHOWN, _DRAWN = 20, 60  # classes at most in a table of the terminal, and in a picture
 
 
-def run(workdir: str, text: list[str], split: str, data: str, against: str, step: str) -> None:
-  """Prints what is predicted for each `text`; without any, predicts for every example of a split
-  (or of `data`) into predict_SPLIT.jsonl of the run's folder, and prints the scores where all
-  examples say what is right; with those of `against`, another such file, and the differences.
+def run(
+  workdir: str,
+  text: list[str],
+  source: list[str],
+  split: str,
+  data: str,
+  against: str,
+  step: str,
+) -> None:
+  """Prints what is predicted for each `text`, where texts come in pairs with its `source`; without
+  any, predicts for every example of a split (or of `data`) into predict_SPLIT.jsonl of the run's
+  folder, and prints the scores where all examples say what is right; with those of `against`,
+  another such file, and the differences.
   """
   trained = open_run(workdir, step)
   says = predictor(trained)
-  if text:
-    for line in says.lines(says.reader.given(text)):
+  if text or source:
+    for line in says.lines(says.reader.given(text, source)):
       print(says.show(line))
     return
   examples = says.reader.chosen(split, data)

@@ -117,7 +117,7 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arr
     shapes = run.learned.shapes
     return read_whole(source, "--data", shapes, run.learned.labels, labelled)
   numbered = isinstance(run.objective, Classification | Tagging)
-  return prepare(
+  found = prepare(
     source,
     f"file(path={str(run.folder / TOKENIZER)!r})",
     "hash(fraction=0)",
@@ -125,6 +125,10 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arr
     labels=run.learned.labels if numbered else (),
     clean=cleaning(run).text_spec,
   )
+  if run.objective.rows == "examples" and found.pairs != run.learned.pairs:
+    has, read = ("pairs of texts", "texts alone")[:: 1 if found.pairs else -1]
+    raise UserError(f"--data={source}: it has {has}; this run reads {read}")
+  return found
 
 
 def documents_of(run: Trained, split: str, data: str) -> list[Document]:

@@ -288,7 +288,8 @@ def test_samples_are_kept_and_the_same_again(digits):
       made.append(np.load(folder / "samples.npz")["images"])
     assert made[0].shape == (30, *shape) and (folder / "samples.png").stat().st_size > 500
     np.testing.assert_array_equal(*made)
-  assert (digits / "game" / "pictures" / "samples" / "000020.png").is_file()
+  for name in ("samples", "trajectories"):
+    assert (digits / "game" / "pictures" / name / "000020.png").is_file()
 
 
 @pytest.mark.parametrize("kind", LOSSES)

@@ -325,13 +325,14 @@ def test_pooling_sees_no_padding(pool, mixer):
   assert np.isfinite(run(params, tokens, pos * 0, weight * 0)).all()
 
 
-def test_mean_and_last_pool_what_they_say():
+def test_pools_are_what_they_say():
   module = decoder()
   b = batch()
   x_BTD = features(module, params_of(module))
   weight = np.array([[1, 1, 1, 0, 0, 0], [1] * 6], np.float32)
   pooled = {
     "mean": np.stack([x_BTD[0, :3].mean(0), x_BTD[1].mean(0)]),
+    "first": x_BTD[:, 0],
     "last": np.stack([x_BTD[0, 2], x_BTD[1, 5]]),
   }
   for pool, x_BD in pooled.items():

@@ -10,6 +10,7 @@ from PIL import Image
 
 from seqlab import metrics, pictures
 from seqlab.errors import UserError
+from seqlab.objectives.base import Course
 from seqlab.pictures import figures
 from seqlab.pictures.curves import FILE, Curves, grouped
 
@@ -52,6 +53,30 @@ def test_a_run_is_drawn_whole_when_it_ends_and_not_when_it_fails(tmp_path):
   (tmp_path / FILE).mkdir()
   with pytest.raises(UserError, match=r"curves.png: cannot be written \(Is a directory\)"):
     Curves(tmp_path).draw()
+
+
+def test_a_course_keeps_what_was_seen_and_forgets_what_is_run_again(tmp_path):
+  line = np.linspace(-1, 1, 8)
+  for step in (10, 20, 30):
+    points = np.stack([line * step / 30, line], 1)
+    drawn = pictures.write(tmp_path, step, {"way": Course(points, 2 * points)})
+    assert pixels(drawn["way"]).std() > 5
+  folder = tmp_path / "pictures" / "way"
+  assert {p.name for p in folder.iterdir()} >= {"000010.png", "000030.png", "course.npz"}
+  pictures.write(tmp_path, 20, {"way": Course(points)})  # a run that goes on from step 10
+  with np.load(folder / "course.npz") as kept:
+    assert kept.files == ["10", "20"]
+    np.testing.assert_array_equal(kept["20"], points)
+  (folder / "course.npz").write_bytes(b"PK cut off")
+  images = np.broadcast_to(np.linspace(0, 1, 5)[:, None, None, None], (5, 4, 4, 1))
+  for step in range(1, 31):  # a row for each image, twelve columns at most
+    drawn = pictures.write(tmp_path, step, {"way": Course(images)})
+  height, width = pixels(drawn["way"]).shape
+  assert abs(height / width - 5 / 12) < 0.03
+  (folder / "course.npz").unlink()
+  (folder / "course.npz").mkdir()
+  with pytest.raises(UserError, match="cannot be written"):
+    pictures.write(tmp_path, 40, {"way": Course(images)})
 
 
 def test_letters_that_no_font_has_become_numbers(monkeypatch, caplog):

@@ -60,6 +60,11 @@ class Corpus:
     return self.stores[0].meta.get("between")
 
   @property
+  def pairs(self) -> bool:
+    """Whether its texts come in pairs."""
+    return bool(self.stores[0].meta.get("pairs"))
+
+  @property
   def fingerprint(self) -> str:
     return corpus_fingerprint([store.fingerprint for store in self.stores], self.weights)
 
@@ -84,11 +89,10 @@ class Corpus:
         f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
       )
-    paired = any(store.meta.get("pairs") for store in self.stores)
-    if paired and call.name not in ("pairs", "spans"):
+    if self.pairs and call.name not in ("pairs", "spans", "examples"):
       raise UserError(
-        "config.data.source: it holds pairs, which only sequence_to_sequence() and, as texts, "
-        "span_corruption() read; name one text"
+        "config.data.source: it holds pairs, which sequence_to_sequence(), classifiers and, as "
+        "texts, span_corruption() read, and nothing else does; name one text"
       )
     stores = [s for s in self.stores if train or s.meta["splits"][split]["documents"]]
     make = functools.partial(ROWS[call.name], length=length, pad=self.pad, seed=seed)

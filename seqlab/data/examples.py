@@ -1,4 +1,6 @@
-"""Rows for classification: one document each, with its label, cut or padded to `length`."""
+"""Rows for classification: a text each, or a pair of texts, with its label, cut or padded to
+`length`.
+"""
 
 import numpy as np
 
@@ -10,12 +12,15 @@ Batch = dict[str, np.ndarray]
 
 class Examples:
   """Row i is document i: its end-of-text, then its first `length - 1` tokens; weight 1 on what is
-  not padding.
+  not padding. Of a pair both texts, each behind its end-of-text, are one row, `types_BT` being 1 on
+  the second (arXiv:1810.04805, section 3.2).
   """
 
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int):
     self.tokens, self.length, self._pad = tokens, length, pad
-    self.count = self.evaluation_count = len(tokens.documents) - 1
+    sides = 2 if tokens.pairs else 1
+    self._starts, self._second = tokens.documents[::sides], tokens.documents[sides - 1 :: sides]
+    self.count = self.evaluation_count = len(self._starts) - 1
     if tokens.labels is None:
       raise UserError(
         "config.data.source: the objective needs labels; name their column, label='...'"
@@ -24,7 +29,7 @@ class Examples:
 
   @staticmethod
   def shapes(length: int) -> dict[str, tuple[int, ...]]:
-    return dict.fromkeys(("tokens_BT", "pos_BT", "weight_BT"), (length,)) | dict(
+    return dict.fromkeys(("tokens_BT", "pos_BT", "types_BT", "weight_BT"), (length,)) | dict(
       label_B=(), weight_B=()
     )
 
@@ -35,7 +40,8 @@ class Examples:
     """Documents `index_B`; an index beyond the last document is a row of padding with weight 0."""
     real_B = index_B < self.count
     index_B = np.where(real_B, index_B, 0)
-    starts = self.tokens.documents
+    starts = self._starts
+    first_B = np.where(self.tokens.pairs, self._second[index_B] - starts[index_B], self.length)
     size_B = np.where(real_B, np.minimum(starts[index_B + 1] - starts[index_B], self.length), 0)
     raw = np.full((len(index_B), self.length), self._pad, self.tokens.dtype)
     for row, start, size in zip(raw, starts[index_B].tolist(), size_B.tolist(), strict=True):
@@ -45,6 +51,7 @@ class Examples:
     return {
       "tokens_BT": raw.astype(np.int32),
       "pos_BT": np.where(inside_BT, column, 0).astype(np.int32),
+      "types_BT": (inside_BT & (column >= first_B[:, None])).astype(np.int32),
       "weight_BT": inside_BT.astype(np.float32),
       "label_B": np.where(real_B, self._labels[index_B], 0).astype(np.int32),
       "weight_B": real_B.astype(np.float32),

@@ -2,8 +2,8 @@
 
 tokenizer/    what `load_tokenizer` reads; where the data is text
 data.json     labels, the names of the classes or tags in the order of their numbers; fingerprint of
-              the data; vocab, eot, pad and the sources of text, each with its sha256, and what
-              stands `between` words with tags; shapes of arrays
+              the data; vocab, eot, pad and the sources of text, each with its sha256, what stands
+              `between` words with tags, and whether texts come in `pairs`; shapes of arrays
 """
 
 import dataclasses
@@ -27,7 +27,7 @@ class Learned:
   (`fingerprint`) taught it them.
 
   shapes: of one example, by the names of a batch; empty where the data is text. between: what
-    stands between words that have tags; None where they have none.
+    stands between words that have tags; None where they have none. pairs: texts come in pairs.
   """
 
   labels: list[str]
@@ -35,6 +35,7 @@ class Learned:
   text: Tokenizer | None = None
   shapes: Mapping[str, tuple[int, ...]] = dataclasses.field(default_factory=dict)
   between: str | None = None
+  pairs: bool = False
 
   @property
   def tokenizer(self) -> Tokenizer:
@@ -46,7 +47,9 @@ class Learned:
 def learned_from(data: Corpus | Arrays) -> Learned:
   if isinstance(data, Arrays):
     return Learned(data.labels, data.fingerprint, shapes=data.shapes)
-  return Learned(data.labels, data.fingerprint, data.tokenizer, between=data.between)
+  return Learned(
+    data.labels, data.fingerprint, data.tokenizer, between=data.between, pairs=data.pairs
+  )
 
 
 def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
@@ -61,6 +64,7 @@ def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
       eot=data.eot,
       pad=data.pad,
       between=data.between,
+      pairs=data.pairs,
       sources=[
         dict(source=store.meta["source"], sha256=store.meta["source_sha256"])
         for store in data.stores
@@ -84,6 +88,7 @@ def load_learned(folder: pathlib.Path) -> Learned | None:
     said = json.loads(path.read_text(encoding="utf-8"))
     shapes = {name: tuple(shape) for name, shape in said.get("shapes", {}).items()}
     text = None if shapes else load_tokenizer(folder / TOKENIZER)
-    return Learned(said["labels"], said["fingerprint"], text, shapes, said.get("between"))
+    of_text = said.get("between"), said.get("pairs", False)
+    return Learned(said["labels"], said["fingerprint"], text, shapes, *of_text)
   except (OSError, ValueError, KeyError, TypeError) as error:
     raise UserError(f"{path}: unreadable ({error}); `seqlab train` writes it again") from None

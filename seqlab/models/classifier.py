@@ -4,6 +4,8 @@ Its parameters share the decoder's names, so that a pretrained decoder's checkpo
 with the class head as the only leaf that is missing.
 """
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 
@@ -17,7 +19,7 @@ from seqlab.ops.dense import dense
 class Classifier(nn.Module):
   """Pools the decoder's features over the tokens that count and scores the classes.
 
-  pool: "mean" over the tokens of the text, or "last", the feature of its last token.
+  pool: "mean" over the tokens of the text, or the feature of its "first" or its "last".
   """
 
   decoder: Decoder | DilatedCnn
@@ -29,11 +31,21 @@ class Classifier(nn.Module):
     self.classes_DC = weight(self, "classes_DC", (self.decoder.width, self.classes))
     self.classes_bias_C = bias(self, "classes_bias_C", (self.classes,))
 
+  @property
+  def types(self) -> int:
+    return getattr(self.decoder, "types", 0)
+
   def __call__(
-    self, tokens_BT: jax.Array, pos_BT: jax.Array, weight_BT: jax.Array, train: bool = False
+    self,
+    tokens_BT: jax.Array,
+    pos_BT: jax.Array,
+    weight_BT: jax.Array,
+    types_BT: jax.Array | None = None,
+    train: bool = False,
   ) -> jax.Array:
     """Logits over the classes, [B, C] float32; `weight_BT` is 1 on tokens of the text and 0 on
     padding.
     """
-    x_BTD, _ = self.decoder(tokens_BT, pos_BT, train=train)
+    typed: dict[str, Any] = {} if types_BT is None else {"types_BT": types_BT}
+    x_BTD, _ = self.decoder(tokens_BT, pos_BT, train=train, **typed)
     return dense(pooled(x_BTD, weight_BT, self.pool), self.classes_DC) + self.classes_bias_C

@@ -2,6 +2,7 @@
 network.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -9,7 +10,7 @@ import jax
 
 from seqlab.leaves import by_path, path_of
 from seqlab.nn.layers import NOTES
-from seqlab.nn.stack import unrolled
+from seqlab.nn.stack import Layer, unrolled
 
 
 class Network:
@@ -25,6 +26,11 @@ class Network:
     """Whether a call takes the tokens of a prefix behind the state."""
     return getattr(self.module, "reads_prefix", False)
 
+  @property
+  def reads_types(self) -> bool:
+    """Whether a call takes the types of tokens."""
+    return getattr(self.module, "types", 0) > 0
+
   def init(self, key: jax.Array, *inputs: Any) -> dict[str, Any]:
     """Fresh float32 parameters. Weights that write to the residual stream (`out_…`) inside a stack
     are scaled by 1/sqrt(2·depth), as GPT-2 does, so that the stream's variance does not grow with
@@ -32,9 +38,8 @@ class Network:
     """
     params = self.module.init({"params": key}, *inputs)["params"]
     body = getattr(self.module, "decoder", self.module)
-    layers = getattr(body, "layers", ())
-    adds_up = bool(layers) and layers[0].residual
-    factor = (2 * body.depth) ** -0.5 if adds_up else 1.0
+    layers: Sequence[Layer] = getattr(body, "layers", ())
+    factor = (2 * body.depth) ** -0.5 if any(layer.residual for layer in layers) else 1.0
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
       name = path_of(path)

@@ -8,18 +8,17 @@ from seqlab.models.gan import Pair as Pair
 from seqlab.models.network import Network
 from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as OF_ARRAYS_READ
+from seqlab.networks.convolutions import dilated_cnn, text_cnn
 from seqlab.networks.ends import Ends as Ends
+from seqlab.networks.parts import load_plugins as load_plugins
 from seqlab.networks.sequences import (
   decoder,
-  dilated_cnn,
   encoder,
   encoder_decoder,
   prefix_decoder,
   sequence_gan,
-  text_cnn,
   text_vae,
 )
-from seqlab.networks.sequences import load_plugins as load_plugins
 from seqlab.spec import make, parse_one
 
 NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(

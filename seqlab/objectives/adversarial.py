@@ -11,7 +11,16 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.errors import UserError, nearest
-from seqlab.objectives.base import Batch, Metrics, OnePlayer, Pictures, Players, array_of, content
+from seqlab.objectives.base import (
+  Batch,
+  Course,
+  Metrics,
+  OnePlayer,
+  Pictures,
+  Players,
+  array_of,
+  content,
+)
 
 softplus, relu = jax.nn.softplus, jax.nn.relu
 # Of the scores of real (r) and made (f) arrays: what the discriminator minimises, what the
@@ -130,13 +139,20 @@ class Adversarial(OnePlayer):
     return saturation(numbers.get("discriminator_accuracy", 0.0))
 
   def pictures(self, params: dict, batch: Batch, key: jax.Array) -> Pictures:
-    """Samples of the same noise at every step: as images, or as points over the real ones."""
+    """Samples of the same noise at every step, as images or as points over the real ones, and where
+    some of them came from.
+    """
     x_BYXD = array_of(batch)
     if x_BYXD.ndim == 2:
-      made_ND = self.draw(params, key, 1000)
-      return {"samples": {"real": x_BYXD[:, :2], "made": made_ND[:, :2]}}
+      real_N2, made_N2 = x_BYXD[:, :2], self.draw(params, key, 1000)[:, :2]
+      return {
+        "samples": {"real": real_N2, "made": made_N2},
+        "trajectories": Course(made_N2[:100], real_N2),
+      }
     made = self.draw(params, key, 100)
-    return {"samples": made.reshape(10, 10, *made.shape[1:])}
+    return {
+      "samples": made.reshape(10, 10, *made.shape[1:]), "trajectories": Course(made[:10])
+    }  # fmt: skip
 
   def _of(self, x_BYXD: jax.Array) -> jax.Array:
     """The key of an evaluation's batch, so that batches do not share their noise."""

@@ -21,9 +21,18 @@ class Points(NamedTuple):
   label_N: Any = None
 
 
-# By name: images [rows, columns, Y, X, D] of values from 0 to 1 in a grid; points; or groups of
-# points [N, 2] by name.
-Pictures = dict[str, jax.Array | Points | dict[str, jax.Array]]
+class Course(NamedTuple):
+  """What the same noise gives at every evaluation, to be drawn over all of them: images
+  [N, Y, X, D], or points [N, 2] over other points [M, 2].
+  """
+
+  now: jax.Array
+  around: Any = None
+
+
+# By name: images [rows, columns, Y, X, D] of values from 0 to 1 in a grid; points; groups of points
+# [N, 2] by name; or where noise goes.
+Pictures = dict[str, jax.Array | Points | Course | dict[str, jax.Array]]
 
 
 def array_of(batch: Batch) -> jax.Array:
@@ -55,6 +64,9 @@ class Network(Protocol):
   ) -> Any: ...
 
   def init_state(self, batch: int, capacity: int) -> dict[str, Any]: ...
+
+  @property
+  def reads_types(self) -> bool: ...
 
 
 class Players(Protocol):
@@ -101,7 +113,8 @@ class OfTexts(OnePlayer):
   whole_text: bool = False
 
   def inputs(self, batch: Batch) -> tuple:
-    return *super().inputs(batch), batch["weight_BT"]
+    types = (batch["types_BT"],) if self.network.reads_types else ()
+    return *super().inputs(batch), batch["weight_BT"], *types
 
 
 class Objective(Protocol):

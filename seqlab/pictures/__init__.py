@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from seqlab.errors import UserError
+from seqlab.pictures.course import course
 from seqlab.pictures.images import grid as grid
 from seqlab.pictures.points import groups as groups
 from seqlab.pictures.points import scatter as scatter
@@ -18,15 +19,20 @@ from seqlab.pictures.tables import confusion as confusion
 
 def write(folder: pathlib.Path, step: int, pictures: Mapping[str, Any]) -> dict[str, bytes]:
   """Writes each picture as a PNG and returns the PNGs by name. A picture is a grid of images
-  [rows, columns, Y, X, D] with values from 0 to 1, points (x [N, 2], classes [N] or None), or
-  groups of points {name: x}.
+  [rows, columns, Y, X, D] with values from 0 to 1, points (x [N, 2], classes [N] or None), groups
+  of points {name: x}, or where noise has gone (`now`, what `course` takes).
 
   Raises:
     UserError: a file cannot be written.
   """
   drawn = {}
   for name, picture in pictures.items():
-    if isinstance(picture, tuple):
+    if hasattr(picture, "now"):
+      try:
+        drawn[name] = course(folder / "pictures" / name, step, *picture)
+      except OSError as error:
+        raise UserError(f"{folder}: cannot be written ({error.strerror or error})") from None
+    elif isinstance(picture, tuple):
       drawn[name] = scatter(*picture)
     elif isinstance(picture, dict):
       drawn[name] = groups(picture)

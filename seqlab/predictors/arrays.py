@@ -34,9 +34,10 @@ class Examples:
   def __init__(self, run: Trained):
     self.run = run
 
-  def given(self, texts: Sequence[str]) -> list[Place]:
+  def given(self, texts: Sequence[str], sources: Sequence[str]) -> list[Place]:
+    flag, one = ("--text", texts[0]) if texts else ("--source", sources[0])
     source = self.run.config.data.source
-    raise UserError(f"--text={texts[0]!r}: the run was trained on {source}; give --data=SOURCE")
+    raise UserError(f"{flag}={one!r}: the run was trained on {source}; give --data=SOURCE")
 
   def chosen(self, split: str, data: str) -> list[Place]:
     of = other_data(self.run, data, labelled=False) if data else own_data(self.run, split)

@@ -23,11 +23,11 @@ class Reader(Protocol):
 
   def __init__(self, run: Trained): ...
 
-  def given(self, texts: Sequence[str]) -> list[Any]:
-    """Examples of the command line.
+  def given(self, texts: Sequence[str], sources: Sequence[str]) -> list[Any]:
+    """Examples of the command line; where texts come in pairs, each with its source.
 
     Raises:
-      UserError: the run does not read texts.
+      UserError: the run does not read texts, or there are not as many sources.
     """
     ...
 

@@ -28,8 +28,15 @@ class Texts:
   def __init__(self, run: Trained):
     self.run = run
 
-  def given(self, texts: Sequence[str]) -> list[Document]:
-    return [Document(f"--text={one[:40]!r}", one) for one in cleaned(self.run, texts)]
+  def given(self, texts: Sequence[str], sources: Sequence[str]) -> list[Document]:
+    ids = [f"--text={one[:40]!r}" for one in texts]
+    if sources and len(sources) != len(texts):
+      raise UserError(f"{len(texts)} --text and {len(sources)} --source: one for each is wanted")
+    texts, before = cleaned(self.run, texts), cleaned(self.run, sources)
+    return [
+      Document(id, text, source=before[i] if before else None)
+      for i, (id, text) in enumerate(zip(ids, texts, strict=True))
+    ]
 
   def chosen(self, split: str, data: str) -> list[Document]:
     # a text of nothing is trained on and evaluated, but there is nothing to say of it
@@ -38,13 +45,18 @@ class Texts:
   def read(self, document: Document) -> Document:
     if not document.text.strip():
       raise UserError(f"{document.id}: is empty; a text is wanted")
+    if (document.source is not None) != self.run.learned.pairs:
+      alone, both = "a text alone", "a text with a source (source='…', or --source)"
+      wanted, given = (both, alone) if self.run.learned.pairs else (alone, both)
+      raise UserError(f"{document.id}: is {given}; this run reads {wanted}")
     return document
 
   def id(self, document: Document) -> str:
     return document.id
 
   def asked(self, document: Document) -> Line:
-    return dict(text=document.text)
+    pair = {} if document.source is None else dict(source=document.source)
+    return dict(**pair, text=document.text)
 
   def label(self, document: Document) -> str | None:
     return None if document.label is None else str(document.label)
@@ -52,7 +64,8 @@ class Texts:
   def encode(self, document: Document) -> Encoded:
     """The tokens of a row, as in training, and which of them count."""
     tokenizer = self.run.learned.tokenizer
-    ids = np.append(tokenizer.eot, tokenizer.encode_batch([document.text])[0])
+    texts = tokenizer.encode_batch(document.texts())
+    ids = np.concatenate([np.append(tokenizer.eot, one) for one in texts])
     ids = ids[: self.run.config.length]
     return ids, np.ones(len(ids), bool)
 
@@ -71,7 +84,9 @@ class Texts:
           ids, told = encoded[i]
           tokens_BT[row, : len(ids)], weight_BT[row, : len(ids)] = ids, told
           pos_BT[row, : len(ids)] = np.arange(len(ids))
-        batch = dict(tokens_BT=tokens_BT, pos_BT=pos_BT, weight_BT=weight_BT)
+        begun_BT = np.cumsum(tokens_BT == self.run.learned.tokenizer.eot, 1)  # texts, so far
+        types_BT = np.where(pos_BT > 0, begun_BT - 1, 0).astype(np.int32)
+        batch = dict(tokens_BT=tokens_BT, pos_BT=pos_BT, weight_BT=weight_BT, types_BT=types_BT)
         output = jax.device_get(call(self.run.params, axes.put_batch(batch, mesh)))
         for row, i in enumerate(here):
           yield i, self.kept(output[row], encoded[i][1])
