@@ -13,7 +13,7 @@ from seqlab.errors import UserError
 from seqlab.scores.bootstrap import interval, mean_of, paired
 from seqlab.scores.rouge import rouge, tokens
 from seqlab.scores.spans import span_scores, spans
-from seqlab.scores.translation import translation_scores
+from seqlab.scores.translation import tokenizer_of, translation_scores
 
 ENGLISH = (
   ["The cat sat on the mat.", "A dog runs through the snow!", "two men talk", "a b c d e f g"],
@@ -37,6 +37,28 @@ def test_bleu_and_chrf_are_those_of_sacrebleu(texts, tokenize):
   written, references = ([side[i] for i in some] for side in texts)
   again = sacrebleu.corpus_bleu(written, [references], tokenize=tokenize).score
   assert scores["bleu"][0](np.array(some)) == pytest.approx(again)
+
+
+@pytest.mark.parametrize(
+  "text, tokenize",
+  [
+    ("The 猫 sat on a mat", "13a"),
+    ("1, 2, 3!", "13a"),
+    (
+      "我喜欢看《ドラえもん》这一部很长的动画片,每天都看,大家也都非常喜欢它的故事和人物,尤其是孩子们和他们的父母",
+      "zh",
+    ),
+    ("猫がマットの上に座った。", "char"),
+    ("แมวนั่งบนเสื่อ", "char"),
+    ("고양이가 매트 위에 앉았다", "13a"),
+  ],
+)
+def test_a_script_without_spaces_has_its_tokenizer_or_a_warning(text, tokenize, caplog):
+  assert tokenizer_of([text]) == tokenize
+  assert ("no tokenizer here; BLEU counts characters" in caplog.text) == (tokenize == "char")
+  if tokenize == "char":  # by 13a it would be a word that is wrong
+    score, signature = translation_scores([text[1:]], [text])["bleu"]
+    assert score(np.arange(1)) > 50 and "tok:char" in signature
 
 
 def test_texts_that_match_score_100():

@@ -1,10 +1,11 @@
 """BLEU (Papineni et al. 2002) and chrF (Popović 2015) by sacrebleu, each with its signature.
 
-sacrebleu cuts the longer list without a word, and its default tokenizer takes a Chinese sentence
-for a single word: lengths are checked here and the tokenizer is chosen by the script of the
+sacrebleu cuts the longer list without a word, and its default tokenizer takes a sentence without
+spaces for a single word: lengths are checked here and the tokenizer is chosen by the script of the
 references.
 """
 
+import logging
 import re
 from collections.abc import Sequence
 from typing import Any
@@ -15,6 +16,10 @@ from seqlab.errors import UserError
 from seqlab.scores.bootstrap import Score
 
 _HAN = re.compile(r"[\u3400-\u9fff\uf900-\ufaff]")
+_KANA = re.compile(r"[\u3041-\u30ff]")
+_UNSPACED = re.compile(r"[\u0e00-\u0fff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Khmer, ...
+
+_log = logging.getLogger("seqlab")
 
 
 def translation_scores(
@@ -39,12 +44,23 @@ def translation_scores(
 
 
 def tokenizer_of(texts: Sequence[str]) -> str:
-  """sacrebleu's tokenizer for these texts: "zh" where a third of the letters or more are Chinese,
-  else "13a", which splits at spaces and punctuation.
+  """sacrebleu's tokenizer for these texts: where a third of the letters or more are of a script
+  without spaces, "zh" if that is Chinese, else "char", with a warning, as there is none for its
+  words (Japanese, Thai, Lao, Tibetan, Burmese, Khmer); "13a", which splits at spaces and
+  punctuation, for all others.
   """
   whole = "".join(texts)
-  letters = sum(character.isalpha() for character in whole)
-  return "zh" if letters and len(_HAN.findall(whole)) >= letters / 3 else "13a"
+  han, kana, others = (len(script.findall(whole)) for script in (_HAN, _KANA, _UNSPACED))
+  letters = sum(character.isalpha() for character in _UNSPACED.sub("", whole)) + others
+  if not letters or han + kana + others < letters / 3:
+    return "13a"
+  if kana + others <= han / 4:  # a name in a Chinese text
+    return "zh"
+  _log.warning(
+    "the references are in a script without spaces that has no tokenizer here; BLEU counts "
+    "characters (tok:char) and cannot be set beside a BLEU of words"
+  )
+  return "char"
 
 
 def _score_of(metric: Any, written: list[str], references: list[str]) -> tuple[Score, str]:
