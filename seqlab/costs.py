@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 
 from seqlab import build, flops, networks
 from seqlab.errors import UserError
-from seqlab.leaves import by_path
+from seqlab.leaves import by_path, is_table
 from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
@@ -69,11 +69,7 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   with reference_forms():
     params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
     counted = flops.count(forward, params, *inputs)
-  tables = sum(
-    math.prod(x.shape)
-    for path, x in by_path(params).items()
-    if path.endswith(("embed_VD", "position_SD"))
-  )
+  tables = sum(math.prod(x.shape) for path, x in by_path(params).items() if is_table(path))
   return dict(
     parameters=_size(params),
     without_tables=_size(params) - tables,

@@ -146,3 +146,10 @@ def fingerprint(tree: Any) -> str:
   told = hashlib.sha256(np.asarray(checksums(leaves)).astype("<u4").tobytes())
   told.update(repr([(path, looks(leaf)) for path, leaf in leaves.items()]).encode())
   return told.hexdigest()[:16]
+
+
+def is_table(path: str) -> bool:
+  """Whether a leaf is looked up by ids: embeddings, positions, types of tokens, and what adapts
+  them.
+  """
+  return path.rpartition("/")[2].startswith(("embed_", "position_", "type_"))

@@ -29,12 +29,14 @@ def run(workdir: str, source: list[str], text: list[str], step: str) -> None:
   # a decoder that sees a source as its own beginning is shown what it looks at in any text
   own: Any = trained.objective
   pairs = own.rows in ("pairs", "spans") and not own.network.reads_prefix
+  two = own.rows == "examples" and trained.learned.pairs  # texts in one row
   if not (source if pairs else text):
     raise UserError(f"{'--source' if pairs else '--text'}=TEXT is wanted: what is to be looked at")
-  if source and not pairs:
+  if source and not (pairs or two):
     raise UserError(f"--source={source[0]!r}: {config.objective} reads no source; give --text")
-  if pairs and text and len(text) != len(source):
-    raise UserError(f"--text: {len(text)} texts for {len(source)} sources; one for each or none")
+  if (two or (pairs and text)) and len(text) != len(source):
+    wanted = "one for each" if two else "one for each or none"
+    raise UserError(f"--text: {len(text)} texts for {len(source)} sources; {wanted}")
   source, text = cleaned(trained, source), cleaned(trained, text)
   if pairs and not text:
     found = dict(written(trained, source, beams=4, penalty=0.6))
@@ -44,8 +46,9 @@ def run(workdir: str, source: list[str], text: list[str], step: str) -> None:
       batch, rows, columns = _pair(trained, source[number], one)
       print(f"{source[number]}\n  {one}")
     else:
-      batch, rows, columns = _alone(trained, one)
-      print(one)
+      texts = [source[number], one] if two else [one]
+      batch, rows, columns = _alone(trained, texts)
+      print(" | ".join(texts))
     path = trained.folder / f"attention_{number + 1}.png"
     layers = weights(trained, batch, "cross" if pairs else "mixer")
     pictures.save(path, pictures.attention(layers, rows, columns))
@@ -79,11 +82,15 @@ def weights(run: Trained, batch: Batch, part: str) -> dict[str, np.ndarray]:
   return {f"layer {number}": found[number] for number in sorted(found)}
 
 
-def _alone(run: Trained, text: str) -> tuple[Batch, list[str], list[str]]:
-  """A batch of one text, and what stands beside the rows and columns of its map."""
-  (ids,) = encoded(run, [text], "the text ")
+def _alone(run: Trained, texts: list[str]) -> tuple[Batch, list[str], list[str]]:
+  """A batch of one row of a text or two, and what stands beside the rows and columns of its map."""
+  parts = encoded(run, texts, "the text ")
+  ids, types = np.concatenate(parts), np.repeat(np.arange(len(parts)), [*map(len, parts)])
+  if len(ids) > run.config.length:
+    raise UserError(f"{texts} have {len(ids)} tokens; at most {run.config.length} are wanted")
   one = np.ones(ids.shape, np.float32)
-  batch = dict(tokens_BT=ids[None], pos_BT=np.arange(len(ids))[None], weight_BT=one[None])
+  batch = dict(tokens_BT=ids, pos_BT=np.arange(len(ids)), weight_BT=one, types_BT=types)
+  batch = {name: x[None] for name, x in batch.items()}
   if run.objective.network.reads_prefix:  # type: ignore[attr-defined]
     batch["prefix_BT"] = np.zeros(ids.shape, bool)[None]
   names = [_name(run.learned.tokenizer, i) for i in ids]

@@ -153,6 +153,10 @@ def test_folds_test_each_document_once(tmp_path):
   assert len({build_split(fold).fingerprint for fold in (*folds, "hash(fraction=0.25)")}) == 5
   with pytest.raises(UserError, match="fold=-1"):
     build_split("hash(fold=-1)")
+  with pytest.raises(
+    UserError, match=r"fold=4 of hash\(\) must be 0 or more, of which there are 4"
+  ):
+    build_split("hash(fraction=0.25, test=0.25, fold=4)")
 
 
 def test_embedded_is_deterministic_limited_and_reports_its_hash():

@@ -51,7 +51,8 @@ def test_heights_of_the_repeated_pattern_and_its_tail():
   for path, height in HEIGHTS.items():
     assert LAYERS.height(path).tolist() == height, path
   assert LAYERS.height("encoder/layers_L/block1/mlp/in_a_DR").tolist() == [4, 2]
-  assert LAYERS.height("position_SD") == LAYERS.height("embed_b_RD") == 6
+  for table in ("position_SD", "type_SD", "embed_b_RD"):
+    assert LAYERS.height(table) == 6
 
 
 def test_rates_fall_by_layer_and_decay_with_them():

@@ -67,12 +67,19 @@ def test_a_course_keeps_what_was_seen_and_forgets_what_is_run_again(tmp_path):
   with np.load(folder / "course.npz") as kept:
     assert kept.files == ["10", "20"]
     np.testing.assert_array_equal(kept["20"], points)
-  (folder / "course.npz").write_bytes(b"PK cut off")
+  whole = (folder / "course.npz").read_bytes()
+  for size in (0, 4, len(whole) // 2, len(whole) - 8):
+    (folder / "course.npz").write_bytes(whole[:size])
+    pictures.write(tmp_path, 30, {"way": Course(points)})
+    with np.load(folder / "course.npz") as kept:
+      assert kept.files == ["30"], "it begins anew"
   images = np.broadcast_to(np.linspace(0, 1, 5)[:, None, None, None], (5, 4, 4, 1))
-  for step in range(1, 31):  # a row for each image, twelve columns at most
+  for step in range(1, 101):  # a row for each image, twelve columns at most
     drawn = pictures.write(tmp_path, step, {"way": Course(images)})
   height, width = pixels(drawn["way"]).shape
   assert abs(height / width - 5 / 12) < 0.03
+  with np.load(folder / "course.npz") as kept:
+    assert kept.files[0] == "1" and kept.files[-1] == "100" and 24 <= len(kept.files) <= 49
   (folder / "course.npz").unlink()
   (folder / "course.npz").mkdir()
   with pytest.raises(UserError, match="cannot be written"):

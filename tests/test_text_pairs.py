@@ -11,6 +11,7 @@ from test_command_predict import WORDS, lines, said
 from test_commands import seqlab
 
 from seqlab.data.examples import Examples
+from seqlab.errors import UserError
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
@@ -61,7 +62,7 @@ def test_without_types_all_are_of_the_first():
   np.testing.assert_array_equal(alone, none)
   assert not np.allclose(alone, both, atol=1e-3)
   grads = jax.grad(lambda p: network(p, tokens, pos, weight, types).sum())(params)
-  assert np.abs(grads["type_CD"]).min(1).all(), "both rows are read"
+  assert np.abs(grads["type_SD"]).min(1).all(), "both rows are read"
 
 
 @pytest.fixture(scope="module")
@@ -88,7 +89,10 @@ def test_the_second_text_is_told_by_its_type_alone(run, capsys):
   assert np.mean([one["label"] == one["predicted"] for one in found]) > 0.9
   for one in found[:3]:
     given = [f"--{name}={one[name]}" for name in ("source", "text")]
-    assert one["predicted"] in said(capsys, "predict", f"--workdir={run}", *given)
+    told = said(capsys, "predict", f"--workdir={run}", *given).splitlines()
+    assert told[0] == f"{one['source']} | {one['text']}" and told[1].endswith(one["predicted"])
+  said(capsys, "attention", f"--workdir={run}", *given)
+  assert (run / "attention_1.png").is_file()
 
 
 def test_one_type_tells_nothing_apart_and_a_decoder_has_no_first(run, tmp_path, capsys):
@@ -110,7 +114,18 @@ def test_a_text_alone_is_refused_where_pairs_are_read(run, tmp_path, capsys):
     capsys, "predict", f"--workdir={run}", "--text=aab", "--source=b", "--source=a", code=2
   )
   assert "1 --text and 2 --source: one for each is wanted" in told
-  (tmp_path / "alone.jsonl").write_text('{"text": "aab", "label": "ants"}\n')
-  data = f"--data=jsonl(path='{tmp_path / 'alone.jsonl'}', label='label')"
-  for command in ("predict", "evaluate"):
-    assert "alone" in said(capsys, command, f"--workdir={run}", data, code=2)
+  told = said(capsys, "predict", f"--workdir={run}", "--text=aab", "--source= ", code=2)
+  assert "--text='aab': is empty; a text is wanted" in told
+  told = said(capsys, "attention", f"--workdir={run}", "--text=aab", code=2)
+  assert "1 texts for 0 sources; one for each" in told
+  (tmp_path / "one.jsonl").write_text('{"text": "aab", "label": "ants"}\n')
+  data = f"--data=jsonl(path='{tmp_path / 'one.jsonl'}', label='label')"
+  assert "this run reads a text with a source" in said(
+    capsys, "predict", f"--workdir={run}", data, code=2
+  )
+  assert "it has texts alone; this run reads pairs of texts" in said(
+    capsys, "evaluate", f"--workdir={run}", data, code=2
+  )
+  both = f"{json.loads((run / 'config.json').read_text())['data.source']} | {data[7:]}"
+  with pytest.raises(UserError, match="some sources have pairs of texts, others texts alone"):
+    prepare(both, valid="hash(fraction=0)", store=str(tmp_path / "data"))

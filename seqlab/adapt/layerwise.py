@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from seqlab.leaves import path_of
+from seqlab.leaves import is_table, path_of
 
 _BLOCK = re.compile(r"(?:^|/)(layers_L|tail)/block(\d+)/")
 
@@ -52,8 +52,7 @@ class Layers:
     """Of a leaf, as an int array: [L] where it is stacked, else []."""
     block = _BLOCK.search(name)
     if block is None:
-      table = name.rpartition("/")[2].startswith(("embed_", "position_"))
-      return np.array(self.depth + 1 if table else 0)
+      return np.array(self.depth + 1 if is_table(name) else 0)
     repeats = self.depth // self.pattern
     place = np.arange(repeats) if block[1] == "layers_L" else np.array(repeats)
     return self.depth - (place * self.pattern + int(block[2]))

@@ -30,6 +30,11 @@ class Corpus:
           f"config.data.source: the sources have different labels, {self.labels} and "
           f"{store.meta['labels']}; a mixture needs the same"
         )
+      if bool(store.meta.get("pairs")) != self.pairs:
+        raise UserError(
+          "config.data.source: some sources have pairs of texts, others texts alone; a mixture "
+          "needs the same"
+        )
 
   @property
   def tokenizer(self) -> Tokenizer:

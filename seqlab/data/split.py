@@ -72,8 +72,9 @@ def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0, fold: int
   have each document in the test split once.
   """
   _check(config_key, "hash", fraction)
-  if fold < 0:
-    raise UserError(f"{config_key}: fold={fold} of hash() must be 0 or more")
+  if fold < 0 or (fold and fold * (test or fraction) >= 1 - 1e-9):
+    folds = f", of which there are {round(1 / (test or fraction))}" if test or fraction else ""
+    raise UserError(f"{config_key}: fold={fold} of hash() must be 0 or more{folds}, counted from 0")
   if not (isinstance(test, int | float) and test >= 0 and fraction + test < 1):
     raise UserError(
       f"{config_key}: fraction={fraction} and test={test!r} of hash() must be 0 or more and leave "

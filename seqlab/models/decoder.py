@@ -45,7 +45,7 @@ class Decoder(nn.Module):
     if self.length:
       self.position_SD = weight(self, "position_SD", (self.length, self.width), std=0.02)
     if self.types:
-      self.type_CD = weight(self, "type_CD", (self.types, self.width), std=0.02)
+      self.type_SD = weight(self, "type_SD", (self.types, self.width), std=0.02)
     if not self.tied:
       self.head_DV = weight(self, "head_DV", (self.width, self.vocab))
     self.stack = Stack(self.layers, self.depth, self.remat, self.unroll)
@@ -82,7 +82,7 @@ class Decoder(nn.Module):
     if self.length:
       x_BTD += self.position_SD.astype(self.dtype)[pos_BT]
     if self.types:
-      x_BTD += self.type_CD.astype(self.dtype)[0 if types_BT is None else types_BT]
+      x_BTD += self.type_SD.astype(self.dtype)[0 if types_BT is None else types_BT]
     return self.drop(axes.constrain(x_BTD, "BTD"), deterministic=not train)
 
   def logits(self, x_BTD: jax.Array) -> jax.Array:

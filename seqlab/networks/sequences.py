@@ -36,6 +36,10 @@ def encoder(config: ConfigDict, ends: Ends, types: int = 0) -> Network:
   """
   if types < 0 or types == 1:
     raise UserError(f"config.model.name: types={types} of encoder(): 0, or 2 and more are wanted")
+  if types and ends.tags:
+    raise UserError(
+      f"config.model.name: types={types} of encoder(): tags are of single texts; leave it out"
+    )
   own = dict(common(config, ends), types=types)
   body = Decoder(layers=reading(make_layers(config)), **own)
   return headed(body, config, ends)

@@ -1,7 +1,10 @@
 """Where a generator takes the same noise from evaluation to evaluation."""
 
 import io
+import os
 import pathlib
+import zipfile
+import zlib
 from typing import Any
 
 import numpy as np
@@ -10,23 +13,30 @@ from seqlab.pictures.figures import figure, png
 from seqlab.pictures.images import grid
 
 FILE = "course.npz"  # what was seen so far, beside the pictures
-_COLUMNS = 12
+_COLUMNS, _KEPT = 12, 48
 
 
 def course(folder: pathlib.Path, step: int, now_N: Any, around_M2: Any = None) -> bytes:
   """Draws what was seen up to this step: images [N, Y, X, D] as a row each, the steps from left to
   right, twelve of them at most; points [N, 2] as lines that end in a dot, over other points
-  [M, 2]. The folder keeps what was seen; what it has of this step or later ones, a run that was
-  resumed has undone.
+  [M, 2]. The folder keeps what was seen, every second evaluation of it where that is much; what it
+  has of this step or later ones, a run that was resumed has undone.
 
   Raises:
     OSError: the folder cannot be written.
   """
-  seen = {**{s: x for s, x in _read(folder / FILE).items() if s < step}, step: np.asarray(now_N)}
+  now_N = np.asarray(now_N)
+  before = _read(folder / FILE).items()
+  seen = {s: x for s, x in before if s < step and x.shape == now_N.shape}
+  if len(seen) >= _KEPT:
+    seen = dict(list(seen.items())[::2])
+  seen[step] = now_N
   folder.mkdir(parents=True, exist_ok=True)
   out, named = io.BytesIO(), {str(s): x for s, x in seen.items()}
   np.savez_compressed(out, allow_pickle=False, **named)
-  (folder / FILE).write_bytes(out.getvalue())
+  whole = folder / f"{FILE}.{os.getpid()}.tmp"  # a kill in the middle of writing costs nothing
+  whole.write_bytes(out.getvalue())
+  os.replace(whole, folder / FILE)
   now_EN = np.stack(list(seen.values()))
   if now_EN.ndim == 5:
     return grid(now_EN[_some(len(now_EN))].swapaxes(0, 1))
@@ -37,7 +47,7 @@ def _read(path: pathlib.Path) -> dict[int, np.ndarray]:
   try:
     with np.load(path) as kept:
       return {int(step): kept[step] for step in sorted(kept.files, key=int)}
-  except (OSError, ValueError, EOFError):  # none yet, or cut off by a kill: it begins anew
+  except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):  # none yet, or damaged
     return {}
 
 

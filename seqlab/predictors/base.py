@@ -16,6 +16,11 @@ from seqlab.trained import Trained
 Line = dict[str, Any]
 
 
+def asked(line: Line) -> str:
+  """What a line is about, as it is printed: its text, of a pair behind the text before it."""
+  return " | ".join(line[name] for name in ("source", "text") if name in line)
+
+
 class Reader(Protocol):
   """`noun` is what its examples are called."""
 

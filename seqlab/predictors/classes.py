@@ -7,7 +7,7 @@ import numpy as np
 
 from seqlab.data.labels import classes_of, parts
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
-from seqlab.predictors.base import Line, Predictor, Reader
+from seqlab.predictors.base import Line, Predictor, Reader, asked
 from seqlab.scores.bootstrap import Score
 from seqlab.scores.classification import class_scores, confusion, set_scores
 from seqlab.trained import Trained
@@ -87,7 +87,7 @@ class ClassSets(Predictor):
 
 def _ranked(line: Line) -> str:
   shares = sorted(line["probabilities"].items(), key=lambda pair: -pair[1])
-  return "\n".join([line["text"], *(f"  {share:.4f}  {name}" for name, share in shares)])
+  return "\n".join([asked(line), *(f"  {share:.4f}  {name}" for name, share in shares)])
 
 
 def _told(output: np.ndarray) -> list[float]:

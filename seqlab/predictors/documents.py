@@ -30,6 +30,8 @@ class Texts:
 
   def given(self, texts: Sequence[str], sources: Sequence[str]) -> list[Document]:
     ids = [f"--text={one[:40]!r}" for one in texts]
+    if sources and not self.run.learned.pairs:
+      raise UserError(f"--source={sources[0]!r}: this run reads a text alone; give --text")
     if sources and len(sources) != len(texts):
       raise UserError(f"{len(texts)} --text and {len(sources)} --source: one for each is wanted")
     texts, before = cleaned(self.run, texts), cleaned(self.run, sources)
@@ -43,7 +45,7 @@ class Texts:
     return [d for d in documents_of(self.run, split, data) if d.text.strip()]
 
   def read(self, document: Document) -> Document:
-    if not document.text.strip():
+    if not all(text.strip() for text in document.texts()):
       raise UserError(f"{document.id}: is empty; a text is wanted")
     if (document.source is not None) != self.run.learned.pairs:
       alone, both = "a text alone", "a text with a source (source='…', or --source)"
@@ -102,7 +104,7 @@ class Words(Texts):
   def read(self, document: Document) -> Document:
     """Cut into words, where its source has not done so."""
     between = self.run.learned.between or ""
-    if document.words is None:
+    if document.words is None and document.source is None:
       words = cut(document.text, between)
       document = tagged_document(document.id, words, None, between)
     return super().read(document)

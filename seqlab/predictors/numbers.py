@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from seqlab.data.labels import number
-from seqlab.predictors.base import Line, Predictor
+from seqlab.predictors.base import Line, Predictor, asked
 from seqlab.scores.bootstrap import Score
 from seqlab.scores.regression import regression_scores
 
@@ -33,4 +33,4 @@ class Numbers(Predictor):
     return regression_scores(np.array(wanted), np.array(given))
 
   def show(self, line: Line) -> str:
-    return f"{line['predicted']:10.4f}  {line['text']}"
+    return f"{line['predicted']:10.4f}  {asked(line)}"

@@ -18,6 +18,8 @@ from seqlab.data.files import identify
 from seqlab.spec import Call, check, make, parse
 
 VERSION = 1  # to be raised where a step's output changes: stores are then prepared anew
+# Arguments that came later: at these values a pipeline is what it was without them.
+_LATER = {("words", "hyphens"): "inside"}
 EMPTY = "no text"  # under this name stand the documents that had none before the first step
 
 
@@ -140,7 +142,8 @@ def _identity(call: Call, key: str) -> tuple[str, dict[str, Any]]:
     config_key="", **check(call, CLEANERS, key, ("config_key",))
   )
   bound.apply_defaults()
-  return call.name, bound.arguments
+  told = bound.arguments.items()
+  return call.name, {name: x for name, x in told if _LATER.get((call.name, name)) != x}
 
 
 def _empty(document: Document) -> bool:
