@@ -24,7 +24,8 @@ def get_config(kind=""):
   config = ConfigDict()
   how = dict(gumbel="gumbel=1.0").get(kind, "rollouts=4")
   config.objective, config.length = f"sequence_adversarial(critic=5, {how})", 21
-  config.model = ConfigDict(dict(width=32, depth=1, mixer="lstm()", mlp="none()", tied=False))
+  config.model = ConfigDict(dict(width=32, depth=1, mixer="lstm(forget_bias=0.0)", mlp="none()"))
+  config.model.norm, config.model.residual, config.model.tied = "none", False, False
   config.model.name = "sequence_gan(windows=(2, 3, 4, 5), channels=64)"
   config.init = ConfigDict(dict(path="runs/seqgan_mle"))
   config.data = ConfigDict(dict(tokenizer="words(min_count=1)"))

@@ -11,7 +11,7 @@ import pathlib
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seqlab import runtime
@@ -34,9 +34,9 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   kept = _kept()
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
-    found = _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}))
-    kept = _kept() | {claim.target: found}  # read again: another process may have written meanwhile
-    _write(claims, kept)
+    for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {})):
+      kept = _kept() | {claim.target: found}  # read again: another process may have written since
+      _write(claims, kept)
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
   show("published results", heads, rows)
@@ -48,9 +48,14 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   return int(not list and any(row[-1] == FAIL for row in rows))
 
 
-def _reproduce(claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]) -> dict[str, Any]:
-  """What was measured of each result by its name: its seeds' values, or why there are none."""
-  found, machine = {}, runtime.describe()
+def _reproduce(
+  claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]
+) -> Iterator[dict[str, Any]]:
+  """After each result, what was measured of all by their names: the seeds' values, or why there are
+  none.
+  """
+  machine = runtime.describe()
+  found = {result.name: kept[result.name] for result in claim.results if result.name in kept}
   for result in claim.results:
     values: list[float] = []
     why = ""
@@ -62,16 +67,14 @@ def _reproduce(claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]) -> 
         print(f"  {result.name}: {why}", file=sys.stderr, flush=True)
         break
     whole = len(values) == len(result.seeds)
-    if not whole and kept.get(result.name, {}).get("values"):
-      found[result.name] = kept[result.name]  # what was measured elsewhere stays
-      continue
-    found[result.name] = {
-      "values": values if whole else [],
-      "why": why,
-      "date": datetime.date.today().isoformat(),
-      "machine": {name: machine[name] for name in ("device", "devices", "cpu", "cpus")},
-    }
-  return found
+    if whole or not found.get(result.name, {}).get("values"):  # measured elsewhere, it stays
+      found[result.name] = {
+        "values": values if whole else [],
+        "why": why,
+        "date": datetime.date.today().isoformat(),
+        "machine": {name: machine[name] for name in ("device", "devices", "cpu", "cpus")},
+      }
+    yield found
 
 
 def _measure(claim: Claim, result: Result, workdir: pathlib.Path, seed: int) -> float:
@@ -140,7 +143,8 @@ def _rows(claim: Claim, kept: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
-  """docs/results.json and docs/results.md, whole or not at all."""
+  """docs/results.json and docs/results.md, whole or not at all, of the targets that there are."""
+  kept = {target: found for target, found in kept.items() if target in claims}
   lines = [
     "# Published results, run anew",
     "",
@@ -170,7 +174,7 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
         )
   PAGE.parent.mkdir(exist_ok=True)
   for path, text in (
-    (PAGE.with_suffix(".json"), json.dumps(dict(kept), indent=1) + "\n"),
+    (PAGE.with_suffix(".json"), json.dumps(kept, indent=1) + "\n"),
     (PAGE, "\n".join([*lines, *notes]) + "\n"),
   ):
     whole = path.with_name(f"{path.name}.tmp")

@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from seqlab import reproduce
 from seqlab.claims import read_claims
 from seqlab.cli import main
 
@@ -68,6 +69,23 @@ def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
   assert main(["reproduce", "small", "--workdir=runs"]) == 1
   page = json.loads((house / "docs" / "results.json").read_text())["small"]
   assert page["near"]["values"] == kept["near"]["values"], "another's number is not taken for its"
+
+
+def test_a_stop_keeps_what_was_measured_before_it(house, monkeypatch):
+  def measure(claim, result, workdir, seed):
+    if result.name == "far":
+      raise KeyboardInterrupt
+    return 5.5
+
+  page = house / "docs" / "results.json"
+  page.parent.mkdir()
+  page.write_text('{"gone": {"near": {"values": [1.0], "why": ""}}}')  # its file is there no more
+  monkeypatch.setattr(reproduce, "_measure", measure)
+  assert main(["reproduce", "small", "--workdir=runs"]) == 130
+  kept = json.loads(page.read_text())
+  assert kept.keys() == {"small"} and kept["small"].keys() == {"near"}
+  assert kept["small"]["near"]["values"] == [5.5, 5.5]
+  assert "NOT RUN" in page.with_suffix(".md").read_text()
 
 
 def test_a_list_runs_nothing(house, capfd):

@@ -127,5 +127,6 @@ def test_a_text_alone_is_refused_where_pairs_are_read(run, tmp_path, capsys):
     capsys, "evaluate", f"--workdir={run}", data, code=2
   )
   both = f"{json.loads((run / 'config.json').read_text())['data.source']} | {data[7:]}"
+  both = both.replace(", label='label'", "")
   with pytest.raises(UserError, match="some sources have pairs of texts, others texts alone"):
     prepare(both, valid="hash(fraction=0)", store=str(tmp_path / "data"))
