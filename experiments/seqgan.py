@@ -9,10 +9,10 @@ Command:  seqlab train --config=experiments/papers/seqgan_mle.py --workdir=runs/
           seqlab evaluate --workdir=runs/seqgan --step=latest
           (:gumbel learns through a Gumbel softmax in place of rewards)
 Time:     10 minutes on 2 CPU cores.
-Expected: seen, from a start of 8.88: 10.13 after 150 steps and 10.10 after 200. Between norms beside
-          a residual stream, as the network was before, 8.92 and 9.02, and at a sixth of its rate
-          8.89 after 50. None is the paper's gain; it trains the discriminator for 15 epochs between
-          two steps of the generator, here it has 5 batches. One seed, not tuned.
+Expected: seen, from a start of 8.88: 10.13 after 150 steps and 10.10 after 200. Between norms
+          beside a residual stream, as the network was before, 8.92 and 9.02, and at a sixth of its
+          rate 8.89 after 50. None is the paper's gain; it trains the discriminator for 15 epochs
+          between two steps of the generator, here it has 5 batches. One seed, not tuned.
 """
 
 from ml_collections import ConfigDict
