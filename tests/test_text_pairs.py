@@ -128,5 +128,9 @@ def test_a_text_alone_is_refused_where_pairs_are_read(run, tmp_path, capsys):
   )
   both = f"{json.loads((run / 'config.json').read_text())['data.source']} | {data[7:]}"
   both = both.replace(", label='label'", "")
+  mixed = prepare(both, valid="hash(fraction=0)", store=str(tmp_path / "data"))
   with pytest.raises(UserError, match="some sources have pairs of texts, others texts alone"):
-    prepare(both, valid="hash(fraction=0)", store=str(tmp_path / "data"))
+    mixed.parts("train", "examples", length=16, seed=0, train=True)
+  assert mixed.parts(
+    "train", "spans(rate=0.15, span=3.0, sentinels=9)", length=16, seed=0, train=True
+  )

@@ -30,11 +30,6 @@ class Corpus:
           f"config.data.source: the sources have different labels, {self.labels} and "
           f"{store.meta['labels']}; a mixture needs the same"
         )
-      if bool(store.meta.get("pairs")) != self.pairs:
-        raise UserError(
-          "config.data.source: some sources have pairs of texts, others texts alone; a mixture "
-          "needs the same"
-        )
 
   @property
   def tokenizer(self) -> Tokenizer:
@@ -93,6 +88,12 @@ class Corpus:
       raise UserError(
         f"config.data.valid: the {split} split holds no documents; raise its fraction, use "
         "'tail(fraction=0.1)' for few long documents, or name a source"
+      )
+    kinds = {bool(store.meta.get("pairs")) for store in self.stores}
+    if len(kinds) > 1 and call.name != "spans":  # which reads every side as a text
+      raise UserError(
+        "config.data.source: some sources have pairs of texts, others texts alone; a mixture needs "
+        "the same"
       )
     if self.pairs and call.name not in ("pairs", "spans", "examples"):
       raise UserError(
