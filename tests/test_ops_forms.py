@@ -21,13 +21,17 @@ from seqlab.ops.attention_weights import Mask, Scores
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
 from seqlab.ops.convolution import convolution, convolution_1d, transposed_convolution
 from seqlab.ops.cross_entropy import chunked_cross_entropy
+from seqlab.ops.delta_rule import delta_rule
 from seqlab.ops.dense import dense
 from seqlab.ops.gru import gru
+from seqlab.ops.linear_attention import linear_attention
 from seqlab.ops.linear_recurrence import linear_recurrence
 from seqlab.ops.lstm import lstm
+from seqlab.ops.mlstm import mlstm
 from seqlab.ops.norm import layer_norm, rms_norm
 from seqlab.ops.rnn import rnn
 from seqlab.ops.rope import rope, rope_naive
+from seqlab.ops.slstm import slstm
 
 
 class Draw:
@@ -202,6 +206,19 @@ CASES = {
       d.normal(3, 5),
     ),
   ),
+  "linear attention": (part(linear_attention, chunk=4), lambda d: matrices(d, 11)),
+  "linear attention one chunk": (linear_attention, lambda d: matrices(d, 5, shared=True)),
+  "linear attention channels": (
+    part(linear_attention, chunk=4),
+    lambda d: matrices(d, 11, channels=3),
+  ),
+  "linear attention one step": (linear_attention, lambda d: matrices(d, 1)),
+  "delta rule": (part(delta_rule, chunk=4), lambda d: corrections(d, 11)),
+  "delta rule one step": (delta_rule, lambda d: corrections(d, 1)),
+  "mlstm": (part(mlstm, chunk=4), lambda d: gated_matrices(d, 11)),
+  "mlstm one step": (mlstm, lambda d: gated_matrices(d, 1)),
+  "slstm": (slstm, lambda d: cells(d, 7)),
+  "slstm one step": (slstm, lambda d: cells(d, 1)),
   "attention": (whole, lambda d: heads(d, 9)),
   "attention one token": (whole, lambda d: heads(d, 1)),
   "attention as many heads": (whole, lambda d: heads(d, 5, query_heads=2)),
@@ -259,6 +276,32 @@ CASES = {
   "cross entropy by 3": (part(chunked_cross_entropy, chunk=3), lambda d: vocabulary(d, 7)),
   "cross entropy one token": (part(chunked_cross_entropy, chunk=9), lambda d: vocabulary(d, 1)),
 }
+
+
+def matrices(draw, length, channels=1, shared=False):
+  """Of linear attention, decays down to nothing among them."""
+  heads = 1 if shared else 2
+  q, k = draw.normal(3, heads, length, 3), draw.normal(3, heads, length, 3)
+  decays = -jnp.exp(3 * draw.normal(3, 2, length, channels))
+  return q, k, draw.normal(3, 2, length, 5), decays, draw.resets(3, length), draw.normal(3, 2, 3, 5)
+
+
+def corrections(draw, length):
+  q, k, v, decays, resets, state = matrices(draw, length)
+  k = k / jnp.linalg.norm(k, axis=-1, keepdims=True)
+  return q, k, v, 2 * draw.gates(3, 2, length), decays[..., 0], resets, state
+
+
+def gated_matrices(draw, length):
+  q, k, v, decays, resets, state = matrices(draw, length)
+  inputs, sums = 5 * draw.normal(3, 2, length), draw.normal(3, 2, 3)
+  return q, k, v, inputs, decays[..., 0], resets, state, sums, draw.normal(3, 2)
+
+
+def cells(draw, length):
+  h, c, m = draw.normal(3, 2, 4), draw.normal(3, 2, 4), draw.normal(3, 2, 4)
+  x, w = 2 * draw.normal(3, length, 2, 4, 4), draw.normal(2, 4, 4, 4)
+  return x, w, draw.resets(3, length), h, c, draw.gates(3, 2, 4), m
 
 
 def additive(draw, queries, keys):

@@ -2,15 +2,35 @@
 
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.delta_net import DeltaNet
+from seqlab.nn.mixers.gated_delta_net import GatedDeltaNet
+from seqlab.nn.mixers.gla import GLA
 from seqlab.nn.mixers.gru import GRU
+from seqlab.nn.mixers.lru import LRU
 from seqlab.nn.mixers.lstm import LSTM
+from seqlab.nn.mixers.mamba2 import Mamba2
 from seqlab.nn.mixers.min_gru import MinGRU
+from seqlab.nn.mixers.min_lstm import MinLSTM
+from seqlab.nn.mixers.mlstm import MLSTM
+from seqlab.nn.mixers.rg_lru import RGLRU
 from seqlab.nn.mixers.rnn import RNN
+from seqlab.nn.mixers.s5 import S5
+from seqlab.nn.mixers.slstm import SLSTM
 
 MIXERS: dict[str, type[Mixer]] = dict(
   attention=Attention,
+  delta_net=DeltaNet,
+  gated_delta_net=GatedDeltaNet,
+  gla=GLA,
   gru=GRU,
+  lru=LRU,
   lstm=LSTM,
+  mamba2=Mamba2,
   min_gru=MinGRU,
+  min_lstm=MinLSTM,
+  mlstm=MLSTM,
+  rg_lru=RGLRU,
   rnn=RNN,
+  s5=S5,
+  slstm=SLSTM,
 )
