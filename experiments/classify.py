@@ -44,6 +44,7 @@ NETWORKS = dict(  # of the encoders, one layer or two; learning rate, steps
   lstm=(dict(name="encoder", depth=1, mixer="lstm()", mlp="none()", dropout=0.3), 1e-3, 600),
   masked=(dict(name="encoder", depth=2, mlp="gated()", dropout=0.1), 5e-4, 600),
 )
+ARGUMENTS = (*TEXTS, *(f"{of}-{network}" for of in SETS for network in NETWORKS))
 
 
 def get_config(what="sst-text_cnn"):
@@ -58,9 +59,9 @@ def get_config(what="sst-text_cnn"):
     config.evaluate = ConfigDict(dict(every=1000, batches=50))
     config.checkpoint = ConfigDict(dict(every=1000))
     return config
-  of, _, network = what.partition("-")
+  of, network = what.split("-")
   source, valid, config.length, language = SETS[of]
-  model, config.lr, config.steps = NETWORKS[network or "text_cnn"]
+  model, config.lr, config.steps = NETWORKS[network]
   config.objective, config.schedule = "classification()", "cosine(warmup=60, final=0.05)"
   config.model = ConfigDict(dict(model, width=128))
   config.data = ConfigDict(dict(source=source, valid=valid, tokenizer="words(min_count=2)"))

@@ -18,6 +18,7 @@ KINDS = dict(
   vae=("variational(warmup=500)", "vae(latent=8, hidden=(128,))"),
   gan=("adversarial()", "gan(latent=16, channels=(16, 32))"),
 )
+ARGUMENTS = tuple(KINDS)
 
 
 def get_config(kind="mlp"):

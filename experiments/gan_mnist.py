@@ -18,6 +18,7 @@ Expected: digits in runs/gan_mnist/pictures/samples, most of them legible, drawn
 from ml_collections import ConfigDict
 
 DATA = "../shared/data/mnist"
+ARGUMENTS = ("conditional",)
 
 
 def get_config(kind=""):

@@ -24,11 +24,10 @@ from ml_collections import ConfigDict
 
 POEMS = "csv(path='../shared/data/poetry/{}.csv', field={}"
 SPANS = "runs/headlines/spans"
+ARGUMENTS = ("spans", "finetune", "scratch")
 
 
 def get_config(stage="spans"):
-  if stage not in ("spans", "finetune", "scratch"):
-    raise ValueError(f"stage {stage!r} is not spans, finetune or scratch")
   pair = "'内容')" if stage == "spans" else "'题目', source='内容')"
   config = ConfigDict()
   config.batch, config.length, config.lr = 32, 68, 2e-3

@@ -1,6 +1,6 @@
 """What attention is worth to recurrent translators: GRUs with additive attention, and with none.
 
-Source:   PAPERS row 17: after 10 epochs bentrevett/pytorch-seq2seq has BLEU 28.3 with attention
+Source:   after 10 epochs bentrevett/pytorch-seq2seq has BLEU 28.3 with attention
           (Bahdanau 2014) and 20.6 without (Cho 2014).
 Data:     Multi30k, German to English, lower-cased words that occur twice.
 Command:  seqlab train --config=experiments/multi30k_rnn.py:none --workdir=runs/gru_none
@@ -17,6 +17,7 @@ Expected: after 2 epochs, one seed, on the validation set: perplexity 8.9 a word
 from ml_collections import ConfigDict
 
 DATA = "../shared/data/multi30k"
+ARGUMENTS = ("additive", "none")
 
 
 def get_config(attention="additive"):

@@ -22,6 +22,8 @@ Expected: span F1 of three seeds, each with a 95% interval of about ±1.5 over s
 
 from ml_collections import ConfigDict
 
+ARGUMENTS = ("en", "zh", "en_cnn", "zh_cnn")
+
 
 def get_config(kind="en"):
   language, _, network = kind.partition("_")

@@ -27,6 +27,7 @@ KINDS = dict(
   lm="language_model()",
   autoencoder="sequence_to_sequence()",
 )
+ARGUMENTS = tuple(KINDS)
 
 
 def get_config(kind="vae"):

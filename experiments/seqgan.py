@@ -18,6 +18,7 @@ Expected: seen, from a start of 8.88: 10.13 after 150 steps and 10.10 after 200.
 from ml_collections import ConfigDict
 
 PATH = "../shared/data/seqgan_oracle/target_params.npz"
+ARGUMENTS = ("gumbel",)
 
 
 def get_config(kind=""):

@@ -22,6 +22,7 @@ from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
 from seqlab.errors import UserError
+from seqlab.heads import check_classes as check_classes
 from seqlab.heads import head_of
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective

@@ -1,8 +1,9 @@
 """`seqlab COMMAND`: flags, help and clear errors. Commands are imported when they run, so help
 never waits for jax.
 
-Exit codes: 0 done, 1 a bug of ours (with its traceback), 2 a mistake in what was given, 75 stopped
-by a signal after saving (the same command resumes), 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 a bug of ours (with its traceback), a broken law or a FAIL of `reproduce`, 2 a
+mistake in what was given, 75 stopped by a signal after saving (the same command resumes), 77 the
+loss is not finite, 130 stopped by Ctrl-C.
 """
 
 import argparse

@@ -57,7 +57,7 @@ COMMANDS = dict(
   ),
   evaluate=Command(
     "seqlab.evaluate",
-    "Loss, perplexity and bits per byte of a run over a whole set.",
+    "Loss and what else its objective measures of a run, over a whole set.",
     "seqlab evaluate --workdir=runs/lstm --split=valid",
     (
       WORKDIR,
@@ -70,7 +70,7 @@ COMMANDS = dict(
   ),
   sample=Command(
     "seqlab.sample",
-    "Write on from prompts with a trained language model; draw from a trained VAE or GAN.",
+    "Write on from prompts with a language model; draw from a VAE, of images or sentences, or a GAN.",
     'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
     (
       WORKDIR,

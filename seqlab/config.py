@@ -7,6 +7,7 @@ Every mistake is one line: an unknown key names the nearest, a wrong value the t
 """
 
 import ast
+import contextlib
 import importlib.util
 import json
 import os
@@ -18,6 +19,7 @@ from ml_collections import ConfigDict
 from ml_collections.config_dict import RequiredValueError
 
 from seqlab.errors import UserError, nearest
+from seqlab.spec import WORDS
 
 # key: (default, what it is)
 DEFAULTS: dict[str, tuple[Any, str]] = {
@@ -44,7 +46,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
-  "model.mixer": ("attention(heads=4)", "sequence mixers; | repeats them as a pattern over depth"),
+  "model.mixer": ("attention(heads=4)", "attention, gru, lstm, min_gru, rnn; | repeats as a pattern over depth"),
   "model.mlp": ("plain()", "channel mixer: plain, gated or none"),
   "model.norm": ("rms", "before mixer, mlp and head: rms, layer or none"),
   "model.residual": (True, "blocks add to what they read; false for plain layers on one another"),
@@ -72,10 +74,10 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "log.tensorboard": (True, "also write TensorBoard events"),
   "log.profile": (0, "step from which a jax.profiler trace of 3 dispatches is written; 0 for none"),
   "mesh.data": (-1, "devices along each mesh axis; -1 takes what is left"),
-  "mesh.fsdp": (1, ""),
-  "mesh.tensor": (1, ""),
-  "mesh.sequence": (1, ""),
-  "mesh.expert": (1, ""),
+  "mesh.fsdp": (1, "devices that share out parameters, and the batch"),
+  "mesh.tensor": (1, "devices that share out hidden units, heads and the vocabulary"),
+  "mesh.sequence": (1, "devices that share out time"),
+  "mesh.expert": (1, "devices that share out experts"),
   "axes": ((), "((letter, mesh axis), ...): changes to the table of axes"),
   "init.path": ("", "workdir of a run whose parameters this one starts from"),
   "init.keep": (".*", "selector of the parameters that are taken"),
@@ -99,11 +101,11 @@ FREE = (
 def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
   """The resolved config: defaults, then the file's `get_config()`, then overrides `key=value`.
 
-  `file` may end in `:ARGUMENT`, which is handed to `get_config`. An empty `file` gives the
-  defaults.
+  `file` may end in `:ARGUMENT`, which is handed to `get_config`; where the file lists `ARGUMENTS`,
+  it is one of these. An empty `file` gives the defaults.
 
   Raises:
-    UserError: no such file, no get_config, an unknown key, or a value of another type.
+    UserError: no such file or argument, no get_config, an unknown key, or a value of another type.
   """
   values = {key: default for key, (default, _) in DEFAULTS.items()}
   if file:
@@ -158,30 +160,34 @@ def difference(old: ConfigDict, new: ConfigDict) -> list[str]:
   ]
 
 
+@contextlib.contextmanager
+def _failing(what: str) -> Iterator[None]:
+  try:
+    yield
+  except (Exception, SystemExit) as error:
+    raise UserError(f"{what} fails with {type(error).__name__}: {error}") from None
+
+
 def _get_config(file: str) -> Mapping:
   path, _, argument = file.partition(":")
-  if os.path.isdir(path):
-    raise UserError(f"--config={file}: is a folder; a Python file with get_config() is wanted")
-  if not os.path.isfile(path):
+  if not os.path.exists(path):
     raise UserError(f"--config={file}: no such file{_nearby(path)}")
   spec = importlib.util.spec_from_file_location("seqlab_config", path)
   if spec is None or spec.loader is None:
     raise UserError(f"--config={file}: a config is a Python file (.py) with get_config()")
   module = importlib.util.module_from_spec(spec)
-  try:
+  with _failing(f"--config={file}: the file"):
     spec.loader.exec_module(module)
-  except (Exception, SystemExit) as error:
-    raise UserError(
-      f"--config={file}: the file fails with {type(error).__name__}: {error}"
-    ) from None
   if not hasattr(module, "get_config"):
     raise UserError(f"--config={file}: the file has no get_config()")
-  try:
-    config = module.get_config(argument) if argument else module.get_config()
-  except (Exception, SystemExit) as error:
+  known = tuple(getattr(module, "ARGUMENTS", ()))
+  if argument and known and argument not in known:
     raise UserError(
-      f"--config={file}: get_config() fails with {type(error).__name__}: {error}"
-    ) from None
+      f"--config={file}: {argument!r} is none of its arguments{nearest(argument, known)}; they are "
+      f"{', '.join(known)}"
+    )
+  with _failing(f"--config={file}: get_config()"):
+    config = module.get_config(argument) if argument else module.get_config()
   if not isinstance(config, Mapping | ConfigDict):
     raise UserError(f"--config={file}: get_config() returns {config!r}; return a ConfigDict")
   return config
@@ -231,15 +237,8 @@ def _typed(key: str, value: Any, where: str) -> Any:
   if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
     return float(value)
   if type(value) is not type(default):
-    wanted = {
-      int: "a whole number",
-      float: "a number",
-      bool: "True or False",
-      str: "text",
-      tuple: "a tuple",
-    }
     raise UserError(
-      f"{where}: config.{key}={value!r} is not {wanted[type(default)]}, such as "
+      f"{where}: config.{key}={value!r} is not {WORDS[type(default)]}, such as "
       f"{TUPLES.get(key, repr(default))}"
     )
   return value

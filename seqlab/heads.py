@@ -1,12 +1,15 @@
 """What an objective makes of the labels of the data: the head of its network, and its targets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from seqlab.data.corpus import Corpus
 from seqlab.data.labels import class_sets, classes_of, number
 from seqlab.data.learned import Learned
+from seqlab.data.rows import Data
+from seqlab.data.split import is_rule
 from seqlab.errors import UserError
 
 # What objectives want of a source besides text, and what gives it.
@@ -45,9 +48,42 @@ def head_of(
   return dict(classes=len(learned.labels)), {}
 
 
+def check_classes(name: str, data: Data, valid: str, tell: Callable[[str], None]) -> None:
+  """Of texts that are told into classes, or their words: what is held out has no class that nothing
+  in training has. `tell` hears of one that a rule held out by chance.
+
+  Raises:
+    UserError: it has, in validation text of its own.
+  """
+  if name not in ("classification", "tagging") or not isinstance(data, Corpus):
+    return
+  known, held = (data.classes(split) for split in ("train", "valid"))
+  if not (strange := sorted(held - known)):
+    return
+  names = ", ".join(repr(data.labels[i]) for i in strange[:5])
+  if is_rule(valid):
+    tell(f"data: nothing in training has the label {names}, which is held out")
+    return
+  raise UserError(
+    f"config.data.valid={valid!r}: nothing in training has its label {names}; those of "
+    f"config.data.source are {', '.join(repr(data.labels[i]) for i in sorted(known)[:5])}"
+  )
+
+
 def _check(name: str, learned: Learned) -> None:
   what, advice = WANTED[name]
+  if name == "classification" and "" in learned.labels:
+    raise UserError(
+      "config.data.source: a label is empty; classification() wants one for each text"
+    )
   tagged, count = learned.between is not None, len(learned.labels)
-  if count < 2 or tagged != (name == "tagging"):
-    has = f"tags of words, no {what}" if tagged and name != "tagging" else f"{count} {what}"
-    raise UserError(f"config.objective={name}(): the source has {has}; {advice}")
+  if count > 1 and tagged == (name == "tagging"):
+    return
+  has = f"no {what}"
+  if count and tagged:
+    has = f"tags of words, no {what}" if name != "tagging" else "one tag"
+  elif count == 1 and name != "tagging":
+    has, advice = f"one label, {learned.labels[0]!r}", "two or more are wanted"
+  if learned.shapes and not count:
+    advice = "give labels=… to idx() or npz()"
+  raise UserError(f"config.objective={name}(): the source has {has}; {advice}")

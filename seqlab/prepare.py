@@ -40,19 +40,21 @@ def prepare(
   learned: Tokenizer | None = None,
   labels: Sequence[str] = (),
   clean: str = "",
+  key: str = "config.data.source",
 ) -> Corpus:
   """Returns the prepared corpus of the specs; writes the stores that are not there yet.
 
   `store` is the folder of all stores: by default $SEQLAB_DATA, else ~/.cache/seqlab/data. `tell`
   gets one line per thing done; by default they go to stderr. `learned` is what `tokenizer` has
   become on these very sources, so that it is not trained again; `labels` are the classes where
-  others have numbered them; `clean` is the spec of what is done to texts before the split.
+  others have numbered them; `clean` is the spec of what is done to texts before the split; `key` is
+  what errors call the source.
 
   Raises:
     UserError: anything wrong with the specs, the files, the text or the folder.
   """
   tell = tell or (lambda line: print(line, file=sys.stderr, flush=True))
-  sources, splits = _members(source, valid, clean)
+  sources, splits = _members(source, valid, clean, key)
   plan = plan_tokenizer(tokenizer)
   root = store_root(store)
   folders = [root / name for name in _names(sources, splits, plan)]
@@ -72,13 +74,15 @@ def prepare(
         if not _there(folder):  # it may have come while we waited
           made = learned or _tokenizer(plan, folders, sources, splits)
           with _progress(f"preparing {member.description}") as progress:
-            write_store(root, folder.name, made, part.pairs(member), about, progress, part.names)
+            write_store(
+              root, folder.name, made, part.pairs(member), about, progress, part.names, key
+            )
           tell(f"data: prepared {folder} ({member.description})")
           for read in (member, *part.sources):
             if said := _dropped(read.dropped):
               tell(f"data: cleaning left out {said} of {read.description}")
     made_here = Store(folder)
-    stores.append(made_here.numbered(labels) if labels else made_here)
+    stores.append(made_here.numbered(labels, key) if labels else made_here)
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
 
 
@@ -113,9 +117,11 @@ def texts(source: str, valid: str, split: str, clean: str = "") -> Iterator[str]
   return (document.text for document in documents(source, valid, split, clean))
 
 
-def documents(source: str, valid: str, split: str, clean: str = "") -> Iterator[Document]:
-  """The documents of a split, cleaned, in the order of the source."""
-  for member, part in zip(*_members(source, valid, clean), strict=True):
+def documents(
+  source: str, valid: str, split: str, clean: str = "", key: str = "config.data.source"
+) -> Iterator[Document]:
+  """The documents of a split, cleaned, in the order of the source, which errors call `key`."""
+  for member, part in zip(*_members(source, valid, clean, key), strict=True):
     yield from part.documents(member, split)
 
 
@@ -142,13 +148,15 @@ def run(config: Any, inspect: bool = False) -> None:
       inspection.detail(store, build_pipeline(data.clean).trace(source))
 
 
-def _members(source: str, valid: str, clean: str) -> tuple[list[Source], list[Split]]:
+def _members(
+  source: str, valid: str, clean: str, key: str = "config.data.source"
+) -> tuple[list[Source], list[Split]]:
   """The cleaned sources, each with its split. Validation text is read first where cleaning
   remembers, so that a copy of it goes out of the training text and not the other way about.
   """
   pipeline = build_pipeline(clean)
   split = build_split(valid, clean=pipeline.sources)
-  sources = pipeline.sources(build_sources(source), before=split.sources)
+  sources = pipeline.sources(build_sources(source, key), before=split.sources)
   return sources, [split.of_member(number) for number in range(len(sources))]
 
 

@@ -160,16 +160,16 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
     known = kept.get(claim.target, {})
     rows = _rows(claim, known)
     lines += ["| " + " | ".join(row) + " |" for row in rows]
-    notes += ["", f"**{claim.target}** ({claim.cost}): {claim.says} {claim.source}"]
+    notes += ["", f"**{claim.target}** ({claim.cost}): {claim.says}. Source: {claim.source}.", ""]
     if claim.tried and any(row[-1] == FAIL for row in rows):
-      notes.append(f"FAIL: {claim.tried}")
+      notes.append(f"- FAIL: {claim.tried}")
     for name, about in known.items():
       if about["why"]:
-        notes.append(f"NOT RUN ({name}): {about['why']}")
+        notes.append(f"- NOT RUN ({name}): {about['why']}")
       else:
         where = about["machine"]
         notes.append(
-          f"{name}: {about['date']}, {where['devices']} x {where['device']}, "
+          f"- {name}: {about['date']}, {where['devices']} x {where['device']}, "
           f"{where['cpus']} core{'s' * (where['cpus'] > 1)}"
         )
   PAGE.parent.mkdir(exist_ok=True)

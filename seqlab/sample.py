@@ -68,7 +68,10 @@ def run(
     return generated.sample(trained, samples or 100, seed)
   _check(tokens, samples or 1, temperature, top_k, top_p, min_p, repetition_penalty)
   if trained.objective.writes not in ("continuations", "sentences"):
-    raise UserError(f"--workdir={workdir}: config.objective={config.objective!r} writes no text")
+    see = "; see `seqlab generate`" if trained.objective.writes == "targets" else ""
+    raise UserError(
+      f"--workdir={workdir}: config.objective={config.objective!r} writes no text{see}"
+    )
   tokenizer = trained.learned.tokenizer
   prompt = cleaned(trained, prompt)
   _warn_of_unknown(tokenizer, prompt)

@@ -165,6 +165,8 @@ def _words(kind: Any) -> str:
     return " or ".join(filter(None, map(_words, typing.get_args(kind))))
   if typing.get_origin(kind) is tuple:
     inside = [_words(one) for one in typing.get_args(kind) if one is not ...]
+    if ... in typing.get_args(kind) and inside[0].startswith("a "):
+      inside = [f"{inside[0].removeprefix('a ')}s"]
     return f"a tuple of {', '.join(dict.fromkeys(inside))}" if any(inside) else WORDS[tuple]
   return WORDS.get(type(None) if kind is None else kind, "")
 

@@ -50,6 +50,7 @@ def run(config: ConfigDict, workdir: str) -> int:
   data = data_of(config)
   learned = learned_from(data)
   objective = build.make_objective(config, learned)
+  build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
   loader = build.make_loader(config, data)
   optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)
   with contextlib.ExitStack() as stack:

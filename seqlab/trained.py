@@ -92,9 +92,12 @@ def check_own_data(run: Trained, split: str) -> None:
   data = run.config.data
   names = ("train", "valid") if run.learned.shapes else split_names(data.valid)
   if split not in names:
+    advice = "a run with hash(fraction=0.1, test=0.1) has a test split"
+    if run.learned.shapes:
+      advice = "give other examples as --data=SOURCE"
     raise UserError(
       f"--split={split}: config.data.valid={data.valid!r} of this run makes {' and '.join(names)}; "
-      f"a run with hash(fraction=0.1, test=0.1) has a test split"
+      f"{advice}"
     )
   if fingerprint(data.source, data.tokenizer, data.valid, data.clean) != run.learned.fingerprint:
     raise UserError(
@@ -111,8 +114,7 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arr
   Raises:
     UserError: it is not of the kind that the run was trained on.
   """
-  if gives_arrays(source, "--data") != bool(run.learned.shapes):
-    raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
+  _check_kind(run, source)
   if run.learned.shapes:
     shapes = run.learned.shapes
     return read_whole(source, "--data", shapes, run.learned.labels, labelled)
@@ -124,6 +126,7 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arr
     run.config.data.store,
     labels=run.learned.labels if numbered else (),
     clean=cleaning(run).text_spec,
+    key="--data",
   )
   if run.objective.rows == "examples" and found.pairs != run.learned.pairs:
     has, read = ("pairs of texts", "texts alone")[:: 1 if found.pairs else -1]
@@ -140,7 +143,9 @@ def documents_of(run: Trained, split: str, data: str) -> list[Document]:
   """
   of = run.config.data
   if data:
-    found = list(documents(data, "hash(fraction=0)", "train", cleaning(run).text_spec))
+    _check_kind(run, data)
+    clean = cleaning(run).text_spec
+    found = list(documents(data, "hash(fraction=0)", "train", clean, "--data"))
   else:
     check_own_data(run, split)
     found = list(documents(of.source, of.valid, split, of.clean))
@@ -149,6 +154,12 @@ def documents_of(run: Trained, split: str, data: str) -> list[Document]:
       f"--data={data!r}: no text in it" if data else f"config.data.valid={of.valid!r}: leaves none"
     )
   return found
+
+
+def _check_kind(run: Trained, source: str) -> None:
+  """Refuses arrays where a run reads texts, and texts where it reads arrays."""
+  if gives_arrays(source, "--data") != bool(run.learned.shapes):
+    raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
 
 
 def cleaning(run: Trained) -> Pipeline:

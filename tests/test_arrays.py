@@ -140,6 +140,7 @@ def test_digits_need_no_file():
     ("idx(path='{0}/images.gz', labels='{0}/labels')", "npz(path='{0}/a.npz')", "gives no label_B"),
     ("ring()", "hash(fraction=2.0)", "above 0 and below 1"),
     ("ring()", "text(path='a')", "unknown 'text'"),
+    ("ring(modes=8)", "ring(modes=4)", "its labels are .* those of config.data.source"),
   ],
 )
 def test_what_is_wrong_is_named(folder, source, valid, said):

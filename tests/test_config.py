@@ -147,6 +147,14 @@ def test_an_argument_behind_the_file_is_handed_on(tmp_path):
     load(f"{file}:twelve")
 
 
+def test_an_argument_that_the_file_does_not_list(tmp_path):
+  file = pathlib.Path(written(tmp_path, steps=5))
+  file.write_text("ARGUMENTS = ('12', '34')\n" + file.read_text())
+  assert load(f"{file}:12").batch == 12 and load(str(file)).batch == 4
+  with pytest.raises(UserError, match=r"'13' is none of its arguments .*; they are 12, 34"):
+    load(f"{file}:13")
+
+
 def test_an_override_fills_a_placeholder(tmp_path):
   file = tmp_path / "config.py"
   file.write_text(
@@ -233,10 +241,12 @@ def test_a_difference_is_of_what_decides_the_numbers(key):
 
 
 def experiments():
-  """Each config file, and with each setting that its docstring's commands give it."""
+  """Each config file, with each argument that it lists or that its docstring's commands give it."""
   for file in sorted((ROOT / "experiments").rglob("*.py")):
-    name = str(file.relative_to(ROOT))
-    settings = re.findall(rf"{re.escape(name)}:(\w+)", file.read_text())
+    name, held = str(file.relative_to(ROOT)), {}
+    exec(file.read_text(), held)
+    settings = re.findall(rf"{re.escape(name)}:([\w-]+)", file.read_text())
+    settings = held.get("ARGUMENTS", ()) or settings
     yield from [name, *(f"{name}:{setting}" for setting in dict.fromkeys(settings))]
 
 
@@ -265,10 +275,11 @@ def test_every_experiment_resolves(name, monkeypatch):
   if "path='runs/" not in config.data.tokenizer:  # that is of a run made by another stage
     plan_tokenizer(config.data.tokenizer)
   heads = dict(
-    classification=dict(classes=2), regression=dict(classes=1), tagging=dict(tags=3, crf=True)
+    classification=dict(classes=2), adversarial=dict(classes=2), tagging=dict(tags=3, crf=True)
   )
   head = heads.get(parse_one(config.objective).name, {})
-  shape = (28, 28, 1) if "mnist" in config.data.source else (2,)
+  image = "mnist" in config.data.source or config.data.source == "digits()"
+  shape = (28, 28, 1) if image else (2,)
   networks.make_network(config, networks.Ends(config.model.vocab or 300, shape=shape, **head))
 
 

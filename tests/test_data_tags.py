@@ -157,11 +157,11 @@ def test_tags_numbered_by_another_corpus(tmp_path, file):
     f"conll(path='{file}')", valid="hash(fraction=0)", store=str(tmp_path), tell=quiet
   )
   assert corpus.labels == ["B-LOC", "B-ORG", "B-PER", "I-PER", "O"]
-  other = corpus.stores[0].numbered(["O", *corpus.labels[:4]])
+  other = corpus.stores[0].numbered(["O", *corpus.labels[:4]], "--data")
   before, after = corpus.stores[0].split("train").tags, other.split("train").tags
   np.testing.assert_array_equal(after, np.where(before < 0, -1, (before + 1) % 5))
-  with pytest.raises(UserError, match="unknown labels B-ORG; the classes are"):
-    corpus.stores[0].numbered(["B-LOC", "B-PER", "I-PER", "O"])
+  with pytest.raises(UserError, match=r"^--data=conll.*unknown labels B-ORG; the classes are"):
+    corpus.stores[0].numbered(["B-LOC", "B-PER", "I-PER", "O"], "--data")
 
 
 def test_what_does_not_go_with_tags(tmp_path, file):
@@ -175,14 +175,14 @@ def test_what_does_not_go_with_tags(tmp_path, file):
 
   with pytest.raises(UserError, match=r"config.length=8: the longest text has 25 tokens"):
     rows(made(), "train", length=8)
-  with pytest.raises(UserError, match="tagging needs words with tags"):
+  with pytest.raises(UserError, match="the source has no tags"):
     rows(made(f"text(path='{text}')"), "train", length=8)
   with pytest.raises(UserError, match=r"tail\(\) would cut words from their tags"):
     made(valid="tail(fraction=0.5)")
   with pytest.raises(UserError, match="some texts have tags, others none"):
     made(valid=f"text(path='{text}')")
   first = documents(source)[0]
-  with pytest.raises(UserError, match=r"train.conll#0: a text with tags is taken as it is"):
+  with pytest.raises(UserError, match=r"train.conll#0 has tags, and no step of config.data.clean"):
     dataclasses.replace(first, text=first.text.lower())
   assert Document("a", "b").pieces() == ("b",)
 

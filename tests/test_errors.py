@@ -301,7 +301,7 @@ def test_a_config_file_that_fails(mistake, tmp_path, content, said):
 
 
 def test_a_folder_for_a_config_file(mistake, tmp_path):
-  assert f"--config={tmp_path}: is a folder" in mistake(f"--config={tmp_path}")
+  assert f"--config={tmp_path}: a config is a Python file" in mistake(f"--config={tmp_path}")
 
 
 def test_a_missing_data_file(mistake, folder):

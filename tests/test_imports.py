@@ -39,7 +39,7 @@ ROOMS = {
   "optim": "errors spec leaves axes adapt",
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
-  "config": "errors",
+  "config": "errors spec",
   "limits": "errors leaves axes adapt config nn",
   "networks": "errors spec nn models",
   "heads": "errors data",

@@ -1,5 +1,7 @@
 """What labels say beyond the name of a class, and the losses of sets of classes and of numbers."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,9 +9,12 @@ import pytest
 from sklearn.metrics import log_loss
 
 from seqlab.data.labels import class_sets, classes_of, number, parts
+from seqlab.data.learned import learned_from
 from seqlab.errors import UserError
+from seqlab.heads import check_classes, head_of
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
 from seqlab.objectives.regression import Regression
+from seqlab.prepare import prepare
 
 NAMES = ["b;a", "", "c", "a"]
 BATCH = dict(
@@ -45,6 +50,29 @@ def test_labels_that_are_numbers():
   for name in ("good", "", "nan", "inf"):
     with pytest.raises(UserError, match=f"the label '{name}' is no number"):
       number(name)
+
+
+def test_classes_that_nothing_in_training_has(tmp_path):
+  def source(name, labels):
+    rows = [json.dumps(dict(text=f"{name} {i}", label=x)) for i, x in enumerate(labels)]
+    (tmp_path / name).write_text("\n".join(rows))
+    return f"jsonl(path='{tmp_path / name}', label='label')"
+
+  train, other, heard = source("train", ["neg", "pos"] * 9), source("other", ["pos", "0"]), []
+
+  def made(source, valid):
+    data = prepare(source, valid=valid, store=str(tmp_path / "data"), tell=lambda line: None)
+    check_classes("classification", data, valid, heard.append)
+    return data
+
+  made(train, train)
+  with pytest.raises(UserError, match=r"training has its label '0'; those of .* are 'neg', 'pos'"):
+    made(train, other)
+  made(source("rare", [*["neg", "pos"] * 9, "odd"]), "tail(fraction=0.0565)")
+  assert heard == ["data: nothing in training has the label 'odd', which is held out"]
+  with pytest.raises(UserError, match="a label is empty"):
+    data = made(source("empty", ["", "pos"] * 9), "hash(fraction=0.2)")
+    head_of("classification", {}, learned_from(data), data.labels)
 
 
 def test_the_loss_of_sets_is_the_binary_cross_entropy_of_each_class():

@@ -88,19 +88,20 @@ def expected_reward(one, params, judge):
   for row, text in enumerate(sorted(kept)):
     text_NT[row, : len(text)], weight_NT[row, : len(text)] = text, 1
   score_N = jax.nn.sigmoid(one._score({"discriminator": judge}, text_NT, weight_NT, None))
-  return jnp.sum(jnp.exp(jnp.sum(one._logp(params, text_NT) * weight_NT, 1)) * score_N)
+  return jnp.sum(jnp.exp(jnp.sum(one._logp(params, text_NT, weight_NT), 1)) * score_N)
 
 
-def test_rewards_climb_the_expected_reward(params):
+@pytest.mark.parametrize("texts, draws", [(512, 40), (2, 4000)])
+def test_rewards_climb_the_expected_reward(params, texts, draws):
   """The mean of many estimates is the gradient by enumeration of every text."""
-  one, rows = game(rollouts=2), batch(512)
+  one, rows = game(rollouts=2), batch(texts)
 
   def lost(own, key):
     return one.loss("generator", {**params, "generator": own}, rows, key, {})[0]
 
   @jax.jit
   def estimate(own):
-    keys = jax.random.split(jax.random.key(1), 40)
+    keys = jax.random.split(jax.random.key(1), draws)
     each = jax.lax.map(functools.partial(jax.grad(lost), own), keys)
     return jax.tree.map(lambda x: (x.mean(0), x.std(0) / len(keys) ** 0.5), each)
 
@@ -117,15 +118,25 @@ def test_rewards_climb_the_expected_reward(params):
   assert np.sqrt((off**2).mean()) < 1.5, "within the errors of the estimate"
 
 
+def test_texts_end_where_padding_is_the_end_itself(params):
+  one = game()
+  one.pad = EOT
+  rows = jnp.zeros((400, LENGTH), jnp.int32), jnp.zeros(400, int)
+  text_NT, weight_NT = jax.jit(one._drawn)(params["generator"], jax.random.key(0), *rows)
+  assert (np.asarray(weight_NT)[:, -1] == 0).any() and (np.asarray(text_NT)[:, 0] == EOT).any()
+  logp_NT = one._logp(params["generator"], text_NT, weight_NT)
+  assert np.isfinite(logp_NT).all() and (np.asarray(logp_NT)[np.asarray(weight_NT) > 0] < 0).all()
+
+
 def test_the_soft_way_is_a_text_with_a_gradient(params):
   one, rows = game(gumbel=0.7), batch()
   made = jax.jit(functools.partial(one._softly, shape=(ROWS, LENGTH)))
   soft_BTV, weight_BT = map(np.asarray, made(params["generator"], jax.random.key(0)))
   hard_BT = soft_BTV.argmax(-1)
-  np.testing.assert_allclose(soft_BTV.sum(-1), weight_BT, atol=1e-6)
+  np.testing.assert_array_equal(soft_BTV.sum(-1), weight_BT)
   for text, weight in zip(hard_BT.tolist(), weight_BT, strict=True):
     size = text.index(EOT) + 1 if EOT in text else LENGTH
-    np.testing.assert_allclose(weight, np.arange(LENGTH) < size, atol=1e-6)
+    np.testing.assert_array_equal(weight, np.arange(LENGTH) < size)
   assert (hard_BT[weight_BT > 0.5] != PAD).all() and (weight_BT == 0).any()
 
   def lost(own):

@@ -1,4 +1,4 @@
-"""Sums of three digits, written by an LSTM from their text (PAPERS row 24).
+"""Sums of three digits, written by an LSTM from their text.
 
 Paper:    google/flax, examples/seq2seq: an LSTM reads "97+311" and one that starts from its last
           state writes "408"; hidden size 512, batch 128.

@@ -1,4 +1,4 @@
-"""Autoencoders of 30 numbers on MNIST: linear, deep, convolutional, denoising (PAPERS row 20).
+"""Autoencoders of 30 numbers on MNIST: linear, deep, convolutional, denoising.
 
 Paper:    Hinton & Salakhutdinov 2006: 30 principal components leave a squared error of 13.87 per
           test image, a deep autoencoder (784-1000-500-250-30) 3.00 after pretraining it layer by
@@ -44,6 +44,7 @@ NETWORKS = dict(
   convolutional="autoencoder(latent=30, channels=(16, 32))",
   denoising="autoencoder(latent=30, hidden=(1000, 500, 250))",
 )
+ARGUMENTS = tuple(NETWORKS)
 
 
 def get_config(kind="linear"):

@@ -1,4 +1,4 @@
-"""The convolutional network of flax's example on MNIST (PAPERS row 24).
+"""The convolutional network of flax's example on MNIST.
 
 Paper:    google/flax, examples/mnist: convolutions of 32 and 64 channels, a dense layer of 256; SGD
           0.1 with momentum 0.9, batch 128, 10 epochs.
@@ -28,6 +28,7 @@ CLAIM = dict(
     ),
   ),
 )
+ARGUMENTS = ("cnn", "mlp")
 
 
 def get_config(network="cnn"):

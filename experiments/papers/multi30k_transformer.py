@@ -1,4 +1,4 @@
-"""A Transformer from German to English on Multi30k, lower-cased words (PAPERS row 17).
+"""A Transformer from German to English on Multi30k, lower-cased words.
 
 Paper:    bentrevett/pytorch-seq2seq, notebook 6: width 256, 3 + 3 blocks, 8 heads, hidden 512,
           dropout 0.1, Adam 5e-4, batch 128, words that occur twice, 10 epochs.

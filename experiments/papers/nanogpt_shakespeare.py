@@ -1,4 +1,4 @@
-"""nanoGPT on tiny Shakespeare, character level (PAPERS row 3).
+"""nanoGPT on tiny Shakespeare, character level.
 
 Paper:    karpathy/nanoGPT, README, "quick start" (config/train_shakespeare_char.py and its CPU
           settings).
@@ -31,6 +31,7 @@ CLAIM = dict(
     ),
   ),
 )
+ARGUMENTS = ("cpu", "gpu")
 
 
 def get_config(setting="cpu"):
@@ -52,12 +53,10 @@ def get_config(setting="cpu"):
     config.model.width, config.model.depth = 128, 4
     config.model.mixer = "attention(heads=4, positions='none')"
     config.model.learned_positions = True
-  elif setting == "gpu":
+  else:
     config.steps, config.batch, config.length = 5000, 64, 256
     config.model.width, config.model.depth, config.model.dropout = 384, 6, 0.2
     config.model.mixer = "attention(heads=6, positions='none')"
     config.model.learned_positions = True
     config.model.dtype = "bfloat16"
-  else:
-    raise ValueError(f"setting {setting!r} is not cpu or gpu")
   return config

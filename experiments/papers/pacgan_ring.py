@@ -1,4 +1,4 @@
-"""Modes that a generator misses, and packing against it, at a reduced size (PAPERS row 22).
+"""Modes that a generator misses, and packing against it, at a reduced size.
 
 Paper:    PacGAN (arXiv:1712.04086), table 1: eight normal distributions on a ring, 10 runs.
 Claim:    a GAN finds 6.3 +- 0.5 of 8 modes; where the discriminator judges two samples at once,

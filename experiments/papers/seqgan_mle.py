@@ -1,4 +1,4 @@
-"""The maximum-likelihood baseline of SeqGAN on its oracle (PAPERS row 21).
+"""The maximum-likelihood baseline of SeqGAN on its oracle.
 
 Paper:    SeqGAN (arXiv:1609.05473), section 4; the authors' save/experiment-log.txt: an LSTM of 32
           units learns 10,000 sequences of a random LSTM over 5,000 words, which then judges what

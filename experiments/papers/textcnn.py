@@ -1,5 +1,4 @@
-"""Kim's convolutional network on sentences: questions of TREC, opinions of film reviews (PAPERS row
-23).
+"""Kim's convolutional network on sentences: questions of TREC, opinions of film reviews.
 
 Paper:    Kim 2014 (arXiv:1408.5882), table 2, CNN-rand: words drawn at random, windows of 3, 4 and
           5 words with 100 filters each, dropout 0.5, norms of at most 3, Adadelta, batch 50, 25
@@ -44,6 +43,7 @@ CLAIM = dict(
     ),
   ),
 )
+ARGUMENTS = ("trec", *(f"mr{fold}" for fold in range(10)))
 
 
 def get_config(kind="trec"):

@@ -1,4 +1,4 @@
-"""The variational autoencoder of flax's example on MNIST (PAPERS row 20).
+"""The variational autoencoder of flax's example on MNIST.
 
 Paper:    Kingma & Welling 2014 (arXiv:1312.6114); google/flax, examples/vae: 784-500-20-500-784,
           Adam 1e-3, batch 128, grey pixels as targets.

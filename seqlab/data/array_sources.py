@@ -188,10 +188,15 @@ def _check_alike(
         f"{what}: its arrays are {found}, those of config.data.source {list(shape)}; they must be "
         f"alike"
       )
-  if len(other.labels) > len(labels):
+  # modes are named by where they stand, classes by their numbers
+  if "label_B" in shapes and other.labels != tuple(labels[: len(other.labels)]):
     raise UserError(
-      f"{what}: its labels go up to {other.labels[-1]}, those of config.data.source to {labels[-1]}"
+      f"{what}: its labels are {_few(other.labels)}, those of config.data.source {_few(labels)}"
     )
+
+
+def _few(names: Sequence[str]) -> str:
+  return ", ".join(names) if len(names) <= 4 else f"{names[0]}, {names[1]}, ..., {names[-1]}"
 
 
 def _read_idx(path: str, key: str) -> tuple[np.ndarray, str]:

@@ -7,6 +7,8 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from seqlab.data.files import identify
 from seqlab.data.rows import ROWS, TokenRows, rows_call
 from seqlab.data.store import Store
@@ -53,6 +55,15 @@ class Corpus:
     neither.
     """
     return self.stores[0].meta["labels"]
+
+  def classes(self, split: str) -> set[int]:
+    """The numbers of the classes or tags that stand in a split."""
+    found: set[int] = set()
+    for store in self.stores:
+      tokens = store.split(split)
+      numbers = tokens.labels if tokens.tags is None else tokens.tags[tokens.tags >= 0]
+      found |= set(np.unique([] if numbers is None else numbers).astype(int).tolist())
+    return found
 
   @property
   def between(self) -> str | None:

@@ -25,7 +25,9 @@ class Document:
 
   def __post_init__(self):
     if self.words is not None and "".join(self.words) != self.text:
-      raise UserError(f"{self.id}: a text with tags is taken as it is; nothing may change it")
+      raise UserError(
+        f"{self.id} has tags, and no step of config.data.clean may change its words; leave that out"
+      )
 
   def texts(self) -> tuple[str, ...]:
     """Its texts in the order of the store: the source, if any, then the text."""

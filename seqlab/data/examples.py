@@ -23,7 +23,7 @@ class Examples:
     self.count = self.evaluation_count = len(self._starts) - 1
     if tokens.labels is None:
       raise UserError(
-        "config.data.source: the objective needs labels; name their column, label='...'"
+        "config.objective: it needs labels; name their column in the source, label='…'"
       )
     self._labels = tokens.labels
 

@@ -29,7 +29,10 @@ def class_sets(names: Sequence[str], separator: str, classes: Sequence[str]) -> 
   for n, name in enumerate(names):
     for part in parts(name, separator):
       if part not in classes:
-        raise UserError(f"unknown label {part!r}; the classes are {', '.join(classes)}")
+        raise UserError(
+          f"config.objective=multi_label_classification(): unknown label {part!r}; the classes are "
+          f"{', '.join(classes)}"
+        )
       target_NC[n, classes.index(part)] = 1
   return target_NC
 
@@ -45,5 +48,5 @@ def number(name: str) -> float:
   except ValueError:
     value = np.nan
   if not np.isfinite(value):
-    raise UserError(f"config.data.source: the label {name!r} is no number, as regression() wants")
+    raise UserError(f"config.objective=regression(): the label {name!r} is no number")
   return value

@@ -2,6 +2,7 @@
 Sequences can be drawn of it, and it says how likely those of another model are.
 """
 
+import zipfile
 from collections.abc import Iterator
 
 import numpy as np
@@ -32,7 +33,7 @@ class Oracle:
       self._recurrent_FF = np.concatenate([held[f"U{g}"] for g in gates], 1)
       self._bias_F = np.concatenate([held[f"b{g}"] for g in gates])
       self._head_FV, self._head_bias_V = held["Wo"], held["bo"]
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
       raise UserError(f"{key}: {file} holds no oracle of SeqGAN ({error!r})") from None
 
   def sequences(self, count: int, seed: int) -> np.ndarray:

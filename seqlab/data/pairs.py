@@ -122,7 +122,7 @@ class Pairs(PairRows):
   def __init__(self, tokens: Tokens, length: int, pad: int, seed: int, layout: str = "apart"):
     if not tokens.pairs:
       raise UserError(
-        "config.data.source: sequence_to_sequence() needs pairs; use parallel(path=…, source=…), "
+        "config.objective: it needs pairs of texts; use parallel(path=…, source=…) as source, "
         "or name the column of the other side with source='…'"
       )
     size = np.diff(tokens.documents).reshape(-1, 2)

@@ -17,6 +17,9 @@ def parallel(
   Raises:
     UserError: one side has more files or lines than the other, or a line is empty.
   """
+  for name, files in dict(path=path, source=source).items():
+    if not files:
+      raise UserError(f"{config_key}: parallel() lacks a side; write {name}='FILE'")
   targets, originals = (find(files, config_key) for files in (path, source))
   if len(targets) != len(originals):
     raise UserError(

@@ -53,7 +53,7 @@ def build_split(
   """
   calls = parse(text, key)
   rules = {"hash": by_hash, "tail": by_tail}
-  if len(calls) == 1 and calls[0].name in rules:
+  if is_rule(text, key):
     return make(calls[0], rules, key, config_key=key)
   for call in calls:
     if call.name not in SOURCES:
@@ -63,6 +63,12 @@ def build_split(
         f"one rule ({', '.join(rules)}) or sources ({', '.join(SOURCES)})"
       )
   return by_source(clean(build_sources(text, key)))
+
+
+def is_rule(text: str, key: str = "config.data.valid") -> bool:
+  """Whether a spec holds out some of the source, and does not name validation text."""
+  calls = parse(text, key)
+  return len(calls) == 1 and calls[0].name in ("hash", "tail")
 
 
 def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0, fold: int = 0) -> Split:

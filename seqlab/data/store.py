@@ -68,15 +68,16 @@ class Store:
   def fingerprint(self) -> str:
     return self.meta["fingerprint"]
 
-  def numbered(self, labels: Sequence[str]) -> "Store":
-    """The same store with its classes numbered by their places in `labels`.
+  def numbered(self, labels: Sequence[str], key: str) -> "Store":
+    """The same store with its classes numbered by their places in `labels`; `key` is what errors
+    call its source.
 
     Raises:
       UserError: it has a class that is not among them.
     """
     if strange := [name for name in self.meta["labels"] if name not in labels]:
       raise UserError(
-        f"{self.meta['source']}: unknown labels {', '.join(strange[:5])}; "
+        f"{key}={self.meta['source']}: unknown labels {', '.join(strange[:5])}; "
         f"the classes are {', '.join(labels)}"
       )
     other = copy.copy(self)

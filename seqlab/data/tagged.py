@@ -21,7 +21,7 @@ class Tagged:
     self.count = self.evaluation_count = len(tokens.documents) - 1
     if tokens.tags is None:
       raise UserError(
-        "config.data.source: tagging needs words with tags; use conll(path=…) or entities()"
+        "config.objective=tagging(): the source has no tags; use conll(path=…) or entities()"
       )
     self._tags = tokens.tags
     longest = int(np.diff(tokens.documents).max(initial=0))

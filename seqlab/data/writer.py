@@ -37,12 +37,13 @@ def write_store(
   about: dict[str, Any],
   progress: Callable[[int], None] = lambda bytes_done: None,
   names: Sequence[str] = SPLITS,
+  key: str = "config.data.source",
 ) -> Store:
   """Tokenises (split, document) pairs of the splits `names` into `root/fingerprint`; call it while
   holding `one_writer`.
 
   `about` goes into meta.json as it is (source, valid, tokenizer). `progress` is told the bytes of
-  text done.
+  text done. `key` is what errors call the source.
 
   Raises:
     UserError: the disk is full, the folder is not writable, some documents have labels or tags and
@@ -57,10 +58,10 @@ def write_store(
       for name, documents in _batched(pairs):
         done += splits[name].add(documents)
         progress(done)
-      _check_not_empty(splits, about)
-      between = _between(splits)
+      _check_not_empty(splits, about, key)
+      between = _between(splits, key)
       classes = sorted({name for split in splits.values() for name in split.tags.names})
-      classes = classes or _label_names([label for s in splits.values() for label in s.labels])
+      classes = classes or _label_names([label for s in splits.values() for label in s.labels], key)
       meta = {
         "format": FORMAT,
         "fingerprint": fingerprint,
@@ -70,7 +71,7 @@ def write_store(
         "eot": tokenizer.eot,
         "pad": tokenizer.pad,
         "labels": [str(name) for name in classes],
-        "pairs": _paired(splits),
+        "pairs": _paired(splits, key),
         "between": between,
         "splits": {name: split.close(classes) for name, split in splits.items()},
       }
@@ -174,11 +175,11 @@ def _batched(pairs: Iterable[tuple[str, Document]]) -> Iterator[tuple[str, list[
   yield from waiting.items()
 
 
-def _check_not_empty(splits: dict[str, _SplitWriter], about: dict[str, Any]) -> None:
+def _check_not_empty(splits: dict[str, _SplitWriter], about: dict[str, Any], key: str) -> None:
   if splits["train"].counts["documents"]:
     return
   held = sum(split.counts["documents"] for split in splits.values())
-  source = f"config.data.source={about['source']!r}"
+  source = f"{key}={about['source']!r}"
   if not held:
     raise UserError(f"{source}: no text in it; a source with text is wanted")
   raise UserError(
@@ -187,32 +188,32 @@ def _check_not_empty(splits: dict[str, _SplitWriter], about: dict[str, Any]) -> 
   )
 
 
-def _paired(splits: dict[str, _SplitWriter]) -> bool:
+def _paired(splits: dict[str, _SplitWriter], key: str) -> bool:
   """Whether every document stands behind its source, as two documents of the stream."""
   sides = set().union(*(split.sides for split in splits.values()))
   if len(sides) > 1:
-    raise UserError("config.data.source: some texts have a source to be written from, others none")
+    raise UserError(f"{key}: some texts have a source to be written from, others none")
   return 2 in sides
 
 
-def _between(splits: dict[str, _SplitWriter]) -> str | None:
+def _between(splits: dict[str, _SplitWriter], key: str) -> str | None:
   """What stands between the words that have tags; None where there are no tags."""
   tagged = sum(split.tags.documents for split in splits.values())
   if not tagged:
     return None
   if tagged < sum(split.counts["documents"] for split in splits.values()):
-    raise UserError("config.data.source: some texts have tags, others none")
+    raise UserError(f"{key}: some texts have tags, others none")
   return " " if any(split.tags.spaced for split in splits.values()) else ""
 
 
-def _label_names(labels: list[Any]) -> list[Any]:
+def _label_names(labels: list[Any], key: str) -> list[Any]:
   """The distinct labels in order: by value where all are numbers, else by name; [] without any."""
   distinct = set(labels)
   if distinct <= {None}:
     return []
   if None in distinct:
     raise UserError(
-      "config.data.source: some documents have a label, others none; give `label` to every source"
+      f"{key}: some documents have a label, others none; give `label` to every source"
     )
   try:
     return sorted(distinct, key=lambda name: (int(name), str(name)))

@@ -1,5 +1,6 @@
 """A network whose every weight is divided by its largest singular value (arXiv:1802.05957), so that
-it stretches no difference of inputs by more than its activations do.
+a dense layer stretches no difference of inputs. A kernel's is that of the matrix of its rows, as in
+the paper: its layer can still stretch by as much as it reads a pixel more than once.
 """
 
 import math

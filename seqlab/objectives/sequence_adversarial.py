@@ -22,11 +22,12 @@ from seqlab.ops.categorical import categorical, possible
 class SequenceAdversarial(OnePlayer):
   """critic: turns of the discriminator for each of the generator. rollouts: the score of a
   beginning is the mean over so many texts that the generator makes of it (arXiv:1609.05473,
-  equation 4); from it the mean over the batch is taken, which leaves the expected gradient as it
-  is. gumbel: temperature of the straight-through softmax, which then takes the place of rewards;
-  0 for none.
+  equation 4); the mean of the batch's other texts is taken from it, which leaves the expected
+  gradient as it is. gumbel: temperature of the straight-through softmax, which then takes the place
+  of rewards; 0 for none.
 
-  Drawn texts are as long as a row at most. ids, pad, eot: the vocabulary; `pad` is never drawn.
+  Drawn texts are as long as a row at most. ids, pad, eot: the vocabulary; `pad` is never drawn,
+  unless it is `eot`.
   """
 
   rows: ClassVar[str] = "sentences"
@@ -81,8 +82,8 @@ class SequenceAdversarial(OnePlayer):
     if player == "generator" and key is not None:
       if self.gumbel:
         return fooled["loss"][0] / count, fooled, extra
-      gain_BT = self._gain(params, made, fake_B, keys[2]) * made[1] * weight_B[:, None]
-      logp_BT = self._logp(own, made[0])
+      gain_BT = self._gain(params, made, fake_B, keys[2]) * weight_B[:, None]
+      logp_BT = self._logp(own, *made)
       return -jnp.sum(jax.lax.stop_gradient(gain_BT) * logp_BT) / count, fooled, extra
 
     real_B = self._score(params, batch["labels_BT"], batch["weight_BT"], drop)
@@ -93,7 +94,7 @@ class SequenceAdversarial(OnePlayer):
     if key is not None:
       return told_apart["loss"][0] / count, told_apart, extra
     # An evaluation tells of both, and how likely the generator finds real texts.
-    nll = -jnp.sum(self._logp(own, batch["labels_BT"]) * batch["weight_BT"])
+    nll = -jnp.sum(self._logp(own, batch["labels_BT"], batch["weight_BT"]))
     fooled |= {f"discriminator_{name}": metric for name, metric in told_apart.items()}
     fooled["token_loss"] = nll, jnp.sum(batch["weight_BT"])
     return fooled["loss"][0] / count, fooled, extra
@@ -109,21 +110,21 @@ class SequenceAdversarial(OnePlayer):
     return self.judge(params["discriminator"], labels, pos_BT, weight_BT, key=key)[:, 0]
 
   def _possible(self, logits: jax.Array) -> jax.Array:
-    return possible(logits, self.ids, (self.pad,))
+    return possible(logits, self.ids, () if self.pad == self.eot else (self.pad,))
 
-  def _logp(self, params: dict, labels_BT: jax.Array) -> jax.Array:
-    """Of each token after those before it; padding, which cannot be drawn, counts as 0."""
+  def _logp(self, params: dict, labels_BT: jax.Array, weight_BT: jax.Array) -> jax.Array:
+    """Of each token after those before it; what has no weight counts as 0."""
     tokens_BT = jnp.pad(labels_BT[:, :-1], ((0, 0), (1, 0)), constant_values=self.eot)
     pos_BT = jnp.broadcast_to(jnp.arange(labels_BT.shape[1]), labels_BT.shape)
     x_BTD, _ = self.network(params, tokens_BT, pos_BT)
     logp_BTV = jax.nn.log_softmax(self._possible(self.network(params, x_BTD, method="logits")))
     logp_BT = jnp.take_along_axis(logp_BTV, labels_BT[..., None], 2)[..., 0]
-    return jnp.where(labels_BT == self.pad, 0.0, logp_BT)
+    return jnp.where(weight_BT > 0, logp_BT, 0.0)
 
   def _gain(
     self, params: dict, made: tuple[jax.Array, jax.Array], fake_B: jax.Array, key: jax.Array
   ) -> jax.Array:
-    """By how much the text that each token leads to is better than its batch's mean, [B, T]."""
+    """By how much the text that each token leads to is better than others of its batch, [B, T]."""
     (drawn_BT, weight_BT), (rows, length) = made, made[0].shape
     kept_N = jnp.repeat(jnp.arange(1, length), self.rollouts * rows)  # tokens of each beginning
     forced_NT = jnp.tile(drawn_BT, ((length - 1) * self.rollouts, 1))
@@ -131,8 +132,9 @@ class SequenceAdversarial(OnePlayer):
     reward_N = jax.nn.sigmoid(self._score(params, *texts, None))
     reward_TB = reward_N.reshape(length - 1, self.rollouts, rows).mean(1)
     reward_BT = jnp.concatenate([reward_TB, jax.nn.sigmoid(fake_B)[None]]).T
-    mean_T = jnp.sum(reward_BT * weight_BT, 0) / jnp.maximum(jnp.sum(weight_BT, 0), 1.0)
-    return reward_BT - mean_T
+    # the mean of the other texts that are as long; a text's own reward would shrink the gradient
+    others_BT = jnp.maximum(jnp.sum(weight_BT, 0) - weight_BT, 1.0)
+    return reward_BT - (jnp.sum(reward_BT * weight_BT, 0) - reward_BT * weight_BT) / others_BT
 
   def _drawn(
     self, params: dict, key: jax.Array, forced_NT: jax.Array, kept_N: jax.Array
@@ -176,7 +178,7 @@ class SequenceAdversarial(OnePlayer):
       noise_BV = jax.random.gumbel(key, logits_BV.shape)
       soft_BV = jax.nn.softmax((logits_BV + noise_BV) / self.gumbel)
       hard_BV = jax.nn.one_hot(jnp.argmax(soft_BV, -1), soft_BV.shape[-1])
-      token_BV = hard_BV + soft_BV - jax.lax.stop_gradient(soft_BV)
+      token_BV = hard_BV + (soft_BV - jax.lax.stop_gradient(soft_BV))  # exactly 0 and 1
       ended_B = token_BV[:, self.eot]
       token_BV = goes_on_B[:, None] * token_BV
       return (state, token_BV, goes_on_B * (1 - ended_B)), (token_BV, goes_on_B)

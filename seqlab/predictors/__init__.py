@@ -31,9 +31,11 @@ def predictor(run: Trained) -> Predictor:
     UserError: it has none.
   """
   if type(run.objective) not in PREDICTORS:
+    writes, fine = run.objective.writes, "fine-tune it, config.init.path, for one that does"
+    command = {"": fine, "targets": "see `seqlab generate`"}.get(writes, "see `seqlab sample`")
     raise UserError(
       f"--workdir={run.folder}: config.objective={run.config.objective!r} predicts nothing of an "
-      f"example; see `seqlab sample` and `seqlab generate`"
+      f"example; {command}"
     )
   made, reader = PREDICTORS[type(run.objective)]
   reader = Examples if run.learned.shapes else reader

@@ -18,11 +18,13 @@ class Step:
   to what a trained run is given later. `begin` starts a reading of a source and returns what turns
   one document into those that take its place: none, itself, or several; what it remembers lasts
   for that reading. `remembers` says that a document's fate hangs on those before it.
+  version: to be raised where what the step makes changes, so that stores are prepared anew.
   """
 
   text: Callable[[str], str] | None = None
   begin: Callable[[], Turn] | None = None
   remembers: bool = False
+  version: int = 1
 
 
 def package(name: str, step: str, config_key: str) -> Any:

@@ -119,7 +119,8 @@ def build_pipeline(text: str, key: str = "config.data.clean") -> Pipeline:
   """
   calls = tuple(parse(text, key)) if text.strip() else ()
   steps = tuple(make(call, CLEANERS, key, config_key=key) for call in calls)
-  return Pipeline(calls, steps, identify((VERSION, [_identity(call, key) for call in calls])))
+  told = [_identity(call, step, key) for call, step in zip(calls, steps, strict=True)]
+  return Pipeline(calls, steps, identify((VERSION, told)))
 
 
 def begin(step: Step) -> Turn:
@@ -136,14 +137,15 @@ def begin(step: Step) -> Turn:
   return turn
 
 
-def _identity(call: Call, key: str) -> tuple[str, dict[str, Any]]:
+def _identity(call: Call, step: Step, key: str) -> tuple[str, dict[str, Any]]:
   """A call with the arguments that it leaves to their defaults, so that these may change."""
   bound = inspect.signature(CLEANERS[call.name]).bind(
     config_key="", **check(call, CLEANERS, key, ("config_key",))
   )
   bound.apply_defaults()
   told = bound.arguments.items()
-  return call.name, {name: x for name, x in told if _LATER.get((call.name, name)) != x}
+  given = {name: x for name, x in told if _LATER.get((call.name, name)) != x}
+  return call.name, given | (dict(version=step.version) if step.version > 1 else {})
 
 
 def _empty(document: Document) -> bool:

@@ -1,6 +1,7 @@
 """A document for each sentence."""
 
 import dataclasses
+import re
 from collections.abc import Iterator
 
 from seqlab.data.cleaning.base import Step
@@ -16,8 +17,7 @@ ltd co corp dept approx ca cf e.g i.e etc u.s u.k a.m p.m jan feb mar apr jun ju
 oct nov dec hr hrsg bzw usw z.b d.h u.a vgl nr bd abb str ggf inkl evtl
 """
 _SHORTS = frozenset(_SHORT.split())
-
-
+_EMPTY_LINE = re.compile(r"[ \t\r]*\n")
 _INITIALS = "abcdefghjklmnopqrstuvwxyz"  # not the word I
 
 
@@ -59,8 +59,7 @@ def _end(text: str, at: int) -> int:
   """Where the sentence ends whose last mark is at `at`; 0 where none does."""
   mark = text[at]
   if mark == "\n":
-    after = text[at + 1 :].lstrip(" \t\r")[:1] if at + 1 < len(text) else ""
-    return at + 1 if after == "\n" else 0
+    return at + 1 if _EMPTY_LINE.match(text, at + 1) else 0
   if mark not in _WIDE and mark not in _NARROW:
     return 0
   end = at + 1
