@@ -70,7 +70,7 @@ COMMANDS = dict(
   ),
   sample=Command(
     "seqlab.sample",
-    "Write on from prompts with a language model; draw from a VAE, of images or sentences, or a GAN.",
+    "Write on from prompts with a language model; draw from a VAE or GAN.",
     'seqlab sample --workdir=runs/lstm --prompt="def main(" --tokens=200 --temperature=0.8',
     (
       WORKDIR,
