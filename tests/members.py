@@ -35,6 +35,16 @@ SPECS = (
   "slstm(heads=2, conv=0)",
   "mlstm()",
   "mlstm(heads=2, expand=1)",
+  "retention()",
+  "retention(heads=2, expand=1)",
+  "linear_attention()",
+  "linear_attention(feature='taylor', key_width=3)",
+  "mamba(states=4)",
+  "mamba(states=3, expand=1, conv=2, rank=2)",
+  "s4d(states=4)",
+  "rwkv4()",
+  "rwkv7()",
+  "rwkv7(heads=2, rank=3)",
 )
 
 

@@ -6,14 +6,20 @@ from seqlab.nn.mixers.delta_net import DeltaNet
 from seqlab.nn.mixers.gated_delta_net import GatedDeltaNet
 from seqlab.nn.mixers.gla import GLA
 from seqlab.nn.mixers.gru import GRU
+from seqlab.nn.mixers.linear_attention import LinearAttention
 from seqlab.nn.mixers.lru import LRU
 from seqlab.nn.mixers.lstm import LSTM
+from seqlab.nn.mixers.mamba import Mamba
 from seqlab.nn.mixers.mamba2 import Mamba2
 from seqlab.nn.mixers.min_gru import MinGRU
 from seqlab.nn.mixers.min_lstm import MinLSTM
 from seqlab.nn.mixers.mlstm import MLSTM
+from seqlab.nn.mixers.retention import Retention
 from seqlab.nn.mixers.rg_lru import RGLRU
 from seqlab.nn.mixers.rnn import RNN
+from seqlab.nn.mixers.rwkv4 import RWKV4
+from seqlab.nn.mixers.rwkv7 import RWKV7
+from seqlab.nn.mixers.s4d import S4D
 from seqlab.nn.mixers.s5 import S5
 from seqlab.nn.mixers.slstm import SLSTM
 
@@ -23,14 +29,20 @@ MIXERS: dict[str, type[Mixer]] = dict(
   gated_delta_net=GatedDeltaNet,
   gla=GLA,
   gru=GRU,
+  linear_attention=LinearAttention,
   lru=LRU,
   lstm=LSTM,
+  mamba=Mamba,
   mamba2=Mamba2,
   min_gru=MinGRU,
   min_lstm=MinLSTM,
   mlstm=MLSTM,
+  retention=Retention,
   rg_lru=RGLRU,
   rnn=RNN,
+  rwkv4=RWKV4,
+  rwkv7=RWKV7,
+  s4d=S4D,
   s5=S5,
   slstm=SLSTM,
 )

@@ -69,6 +69,12 @@ def window(name: str, batch: int, size: int, *shape: int) -> dict:
   return {f"{name}_window_BW{letters}": jnp.zeros((batch, size - 1, *shape), jnp.float32)}
 
 
+def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Array:
+  """The input one step earlier, 0 where a document begins (RWKV's token shift)."""
+  all_BTD = jnp.concatenate([before_BD[:, None].astype(x_BTD.dtype), x_BTD[:, :-1]], 1)
+  return jnp.where((pos_BT > 0)[..., None], all_BTD, 0)
+
+
 def heads_first(*arrays: jax.Array) -> tuple[jax.Array, ...]:
   """[B, T, H, ...] -> [B, H, T, ...], as the ops take them."""
   return tuple(jnp.swapaxes(x, 1, 2) for x in arrays)
@@ -106,18 +112,24 @@ def within_heads(
   return jnp.einsum("bthk,hkj->bthj", x_BTHK, w_HKK.astype(x_BTHK.dtype))
 
 
+def first_steps(key: jax.Array, size: int) -> jax.Array:
+  """Numbers whose softplus is drawn between 0.001 and 0.1, evenly in the logarithm: time steps as
+  Mamba's start (arXiv:2312.00752, section 3.6).
+  """
+  step = jnp.exp(jax.random.uniform(key, (size,), minval=jnp.log(0.001), maxval=jnp.log(0.1)))
+  return step + jnp.log(-jnp.expm1(-step))
+
+
 def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[jax.Array, jax.Array]:
   """Time steps softplus(x @ W + b) and what decays over them, -exp(a) times them, both [B, T, H] in
-  float32; b and a start as Mamba's do (arXiv:2312.00752, section 3.6; arXiv:2405.21060).
+  float32; they start as Mamba-2's do (arXiv:2405.21060, in the authors' code).
   """
-
-  def first_step(key: jax.Array) -> jax.Array:  # evenly in the logarithm, under softplus
-    step_H = jnp.exp(jax.random.uniform(key, (heads,), minval=jnp.log(0.001), maxval=jnp.log(0.1)))
-    return step_H + jnp.log(-jnp.expm1(-step_H))
 
   def first_rate(key: jax.Array) -> jax.Array:
     return jnp.log(jax.random.uniform(key, (heads,), minval=1.0, maxval=16.0))
 
-  step_BTH = per_head(module, "step", x_BTD, heads) + module.param("step_bias_H", first_step)
+  step_BTH = per_head(module, "step", x_BTD, heads) + module.param(
+    "step_bias_H", first_steps, heads
+  )
   step_BTH = jax.nn.softplus(step_BTH)
   return step_BTH, -jnp.exp(module.param("rate_H", first_rate)) * step_BTH
