@@ -45,6 +45,18 @@ SPECS = (
   "rwkv4()",
   "rwkv7()",
   "rwkv7(heads=2, rank=3)",
+  "mla(heads=2)",
+  "mla(heads=2, latent=6, rope_width=2, window=3)",
+  "differential_attention(heads=2)",
+  "differential_attention(heads=1, window=3, first=0.2)",
+  "short_conv()",
+  "qrnn()",
+  "qrnn(size=3, hidden=24)",
+  "tcn(dilations=(1, 2))",
+  "tcn(size=2, dilations=(3,))",
+  "hyena(order=8)",
+  "hyena(order=8, length=5, conv=2)",
+  "parallel(left='min_gru()', right='attention(heads=2)')",
 )
 
 

@@ -32,7 +32,7 @@ ROOMS = {
   "checkpoint": "errors leaves stored",
   "pretrained": "errors leaves axes stored checkpoint",
   # What is trained, and how.
-  "nn": "errors axes ops",
+  "nn": "errors spec axes ops",
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
   "adapt": "errors spec leaves axes objectives",

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, divided, gated, heads_first, projected, to_width
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_attention import linear_attention
 
@@ -46,7 +47,7 @@ class GLA(Mixer):
     v_BTHK = projected(self, "v", x_BTD, self.heads, value_width)
     low_BTR = dense(x_BTD, weight(self, "decay_DR", (width, self.rank)))
     g_BTHK = dense(low_BTR, weight(self, "decay_RHK", (self.rank, self.heads, key_width)))
-    g_BTHK = g_BTHK.astype(jnp.float32) + bias(self, "decay_bias_HK", (self.heads, key_width))
+    g_BTHK = widened(g_BTHK) + bias(self, "decay_bias_HK", (self.heads, key_width))
     g_BTHK = jax.nn.log_sigmoid(g_BTHK) / SLOWNESS
     q_BTHK *= key_width**-0.5
     y_BHTK, s_BHNK = linear_attention(

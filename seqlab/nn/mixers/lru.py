@@ -20,6 +20,7 @@ from seqlab.errors import UserError
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_recurrence import linear_recurrence
 
@@ -61,7 +62,7 @@ class LRU(Mixer):
     )
     lambda_F = jnp.exp(decay_F) * jnp.exp(1j * jnp.exp(theta_F))
     w_DGF = weight(self, "in_DGF", (width, 2, hidden), std=1 / math.sqrt(2 * width))
-    in_BTGF = dense(x_BTD, w_DGF).astype(jnp.float32)
+    in_BTGF = widened(dense(x_BTD, w_DGF))
     h_BTF, last = diagonal(lambda_F, gamma_F * joined(in_BTGF), pos_BT == 0, start)
     y_BTD = read(self, h_BTF, x_BTD)
     return y_BTD, None if state is None else last

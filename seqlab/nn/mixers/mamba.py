@@ -19,6 +19,7 @@ from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, convolved, first_steps, window
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.diagonal_scan import selective_scan
 
@@ -51,15 +52,14 @@ class Mamba(Mixer):
     u_BTF = jax.nn.silu(u_BTF + bias(self, "conv_bias_F", (hidden,)).astype(u_BTF.dtype))
     b_BTN, c_BTN = (dense(u_BTF, weight(self, f"{n}_FN", (hidden, self.states))) for n in "bc")
     low_BTR = dense(u_BTF, weight(self, "step_FR", (hidden, rank)))
-    dt_BTF = dense(low_BTR, weight(self, "step_RF", (rank, hidden))).astype(jnp.float32)
+    dt_BTF = widened(dense(low_BTR, weight(self, "step_RF", (rank, hidden))))
     dt_BTF = jax.nn.softplus(dt_BTF + self.param("step_bias_F", first_steps, hidden))
     rate_FN = self.param("rate_FN", lambda _: jnp.log(jnp.zeros((hidden, 1)) + self._rates()))
     y_BTF, h_BFN = selective_scan(
       u_BTF, dt_BTF, -jnp.exp(rate_FN), b_BTN, c_BTN, pos_BT == 0, start["h_BFN"]
     )
-    y_BTF = (
-      y_BTF.astype(x_BTD.dtype) + bias(self, "skip_F", (hidden,), 1.0).astype(x_BTD.dtype) * u_BTF
-    )
+    skip_F = bias(self, "skip_F", (hidden,), 1.0).astype(x_BTD.dtype)
+    y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * u_BTF
     y_BTD = dense(y_BTF * jax.nn.silu(gate_BTF), weight(self, "out_FD", (hidden, width)))
     return y_BTD, None if state is None else dict(h_BFN=h_BFN, **last)
 

@@ -13,6 +13,7 @@ import jax.numpy as jnp
 
 from seqlab.nn.mixers.min_gru import above_zero
 from seqlab.nn.mixers.recurrent import Recurrent, gates
+from seqlab.ops.backend import widened
 from seqlab.ops.linear_recurrence import linear_recurrence
 
 
@@ -25,13 +26,13 @@ class MinLSTM(Recurrent):
   forget_bias: float = 0.0
 
   def recur(
-    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
   ) -> tuple[jax.Array, dict]:
-    x_BTGF = gates(self, x_BTD, hidden, (self.forget_bias, 0.0, 0.0)).astype(jnp.float32)
+    x_BTGF = widened(gates(self, x_BTD, hidden, (self.forget_bias, 0.0, 0.0)))
     # f / (f + i) = sigmoid(log f - log i), which does not divide by nothing where both are closed
     forget_BTF, input_BTF = (jax.nn.log_sigmoid(x_BTGF[:, :, gate]) for gate in range(2))
     keep_BTF = jax.nn.sigmoid(forget_BTF - input_BTF)
     new_BTF = above_zero(x_BTGF[:, :, 2]) if self.positive else x_BTGF[:, :, 2]
-    kept_BTF = jnp.where(reset_BT[..., None], 0.0, keep_BTF)
+    kept_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, keep_BTF)
     h_BTF = linear_recurrence(kept_BTF, (1 - keep_BTF) * new_BTF, start["h_BF"])
     return h_BTF, dict(h_BF=h_BTF[:, -1])

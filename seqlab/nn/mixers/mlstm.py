@@ -24,6 +24,7 @@ from seqlab.nn.mixers.parts import (
   window,
   within_heads,
 )
+from seqlab.ops.backend import widened
 from seqlab.ops.mlstm import mlstm
 
 STATE = "s_BHNK", "n_BHN", "m_BH"
@@ -57,7 +58,7 @@ class MLSTM(Mixer):
     )
     qkv_BTHK = jnp.concatenate([q_BTHK, k_BTHK, v_BTHK], -1)
     gates_BTHG = within_heads(self, "gates", qkv_BTHK, 2, std=0.02)
-    gates_BTHG = gates_BTHG.astype(jnp.float32) + self.param("gates_bias_HG", _first, heads)
+    gates_BTHG = widened(gates_BTHG) + self.param("gates_bias_HG", _first, heads)
     i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
     k_BTHK *= shape[1] ** -0.5
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)

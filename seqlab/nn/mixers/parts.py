@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.nn.layers import Norm, weight
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.short_convolution import short_convolution
 
@@ -44,7 +45,7 @@ def projected(
 def per_head(module: nn.Module, name: str, x_BTD: jax.Array, heads: int) -> jax.Array:
   """One number a head, [B, T, H], in float32."""
   w_DH = weight(module, f"{name}_DH", (x_BTD.shape[-1], heads))
-  return axes.constrain(dense(x_BTD, w_DH), "BTH").astype(jnp.float32)
+  return widened(axes.constrain(dense(x_BTD, w_DH), "BTH"))
 
 
 def convolved(
@@ -67,6 +68,23 @@ def window(name: str, batch: int, size: int, *shape: int) -> dict:
   """The state of `convolved` before the first token."""
   letters = "F" if len(shape) == 1 else "HK"
   return {f"{name}_window_BW{letters}": jnp.zeros((batch, size - 1, *shape), jnp.float32)}
+
+
+def in_sight(
+  x_BTD: jax.Array, pos_BT: jax.Array, before_BWD: jax.Array, size: int, dilation: int = 1
+) -> tuple[jax.Array, jax.Array]:
+  """What a convolution of `size` places, `dilation` steps apart, sees from each step, the oldest
+  first, [B, T, W, D], inputs of other documents being 0; and the inputs that the next call needs.
+  `before_BWD` are the (size - 1) * dilation inputs before.
+  """
+  length, reach = x_BTD.shape[1], (size - 1) * dilation
+  all_BTD = jnp.concatenate([before_BWD.astype(x_BTD.dtype), x_BTD], 1)
+  lags = range(reach, -1, -dilation)
+  seen = [
+    jnp.where((pos_BT >= lag)[..., None], all_BTD[:, reach - lag : reach - lag + length], 0)
+    for lag in lags
+  ]
+  return jnp.stack(seen, 2), all_BTD[:, length:].astype(before_BWD.dtype)
 
 
 def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Array:
@@ -99,7 +117,7 @@ def gated(
 
 def unit(x: jax.Array) -> jax.Array:
   """x over its length in the last axis, in x's dtype."""
-  wide = x.astype(jnp.float32)
+  wide = widened(x)
   return (wide * jax.lax.rsqrt(jnp.sum(wide * wide, -1, keepdims=True) + 1e-6)).astype(x.dtype)
 
 

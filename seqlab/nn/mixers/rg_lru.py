@@ -21,6 +21,7 @@ from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, convolved, divided, window, within_heads
 from seqlab.ops.activations import gelu
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_recurrence import linear_recurrence
 
@@ -72,7 +73,7 @@ class RGLRU(Mixer):
   def _gate(self, name: str, x_BTF: jax.Array) -> jax.Array:
     """x @ W + b in float32, W a block for each head."""
     x_BTHK = x_BTF.reshape(*x_BTF.shape[:2], self.heads, -1)
-    y_BTF = within_heads(self, name, x_BTHK).astype(jnp.float32).reshape(x_BTF.shape)
+    y_BTF = widened(within_heads(self, name, x_BTHK)).reshape(x_BTF.shape)
     return y_BTF + bias(self, f"{name}_bias_F", x_BTF.shape[2:])
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:

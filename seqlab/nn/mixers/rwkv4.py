@@ -15,6 +15,7 @@ from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import shifted
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.wkv import wkv
 
@@ -48,7 +49,7 @@ class RWKV4(Mixer):
     y_BTD = dense(y_BTF, weight(self, "out_FD", (width, width)))
     if state is None:
       return y_BTD, None
-    return y_BTD, dict(last_BD=x_BTD[:, -1].astype(jnp.float32), a_BF=a_BF, b_BF=b_BF, m_BF=m_BF)
+    return y_BTD, dict(last_BD=widened(x_BTD[:, -1]), a_BF=a_BF, b_BF=b_BF, m_BF=m_BF)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     return dict.fromkeys(("last_BD", "a_BF", "b_BF", "m_BF"), jnp.zeros((batch, width)))

@@ -1,7 +1,7 @@
 """RWKV-7's time mixing (Peng 2025, arXiv:2503.14456, section 4): a delta rule whose state decays by
 channel and whose corrections are weighed by channel.
 
-    S_t = diag(w_t) S_{t-1} - (a_t * l_t) (l_t^T S_{t-1}) + k'_t v_t^T, y_t = r_t S_t     equation 17
+    S_t = diag(w_t) S_{t-1} - (a_t * l_t) (l_t^T S_{t-1}) + k'_t v_t^T, y_t = r_t S_t    equation 17
     w = exp(-exp(-1/2) sigmoid(d)),  l = unit(k * xi),  k' = k * (1 + (a - 1) * alpha)
     out = ((norm(y) + (r . (rho * k')) v) * g) @ W                                    equation 21
 
@@ -27,6 +27,7 @@ from seqlab.nn.mixers.parts import (
   to_width,
   unit,
 )  # fmt: skip
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.weighted_delta import weighted_delta
 
@@ -59,7 +60,7 @@ class RWKV7(Mixer):
       rank = self.rank or min(max(width // 4, 1), 64)
       low_BTR = inside(dense(mixed(name), weight(self, f"{name}_DR", (width, rank))))
       y_BTHK = dense(low_BTR, weight(self, f"{name}_RHK", (rank, *shape)))
-      return y_BTHK.astype(jnp.float32) + bias(self, f"{name}_bias_HK", shape, first)
+      return widened(y_BTHK) + bias(self, f"{name}_bias_HK", shape, first)
 
     r_BTHK, k_BTHK, v_BTHK = (projected(self, name, mixed(name), *shape) for name in "rkv")
     g_BTHK = -jnp.exp(-0.5) * jax.nn.sigmoid(low("decay", jnp.tanh, -2.0))
@@ -75,7 +76,7 @@ class RWKV7(Mixer):
     y_BTD = to_width(self, y_BTHK, width)
     if state is None:
       return y_BTD, None
-    return y_BTD, dict(last_BD=x_BTD[:, -1].astype(jnp.float32), s_BHNK=s_BHNK)
+    return y_BTD, dict(last_BD=widened(x_BTD[:, -1]), s_BHNK=s_BHNK)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     size = width // self.heads

@@ -54,13 +54,11 @@ class S4D(Mixer):
     c_GFN = weight(self, "read_GFN", (2, *shape), std=0.5**0.5)
     turned_FN = jnp.exp(a_FN * jnp.exp(step_F)[:, None])
     h_BFN = jax.lax.complex(start["h_BGFN"][:, 0], start["h_BGFN"][:, 1])
-    y_BTF, h_BFN = fixed_scan(
-      x_BTD, turned_FN, (turned_FN - 1) / a_FN, 2 * jax.lax.complex(c_GFN[0], c_GFN[1]), pos_BT == 0,
-      h_BFN,
-    )  # fmt: skip
-    y_BTF = (
-      y_BTF.astype(x_BTD.dtype) + bias(self, "skip_F", (width,), 1.0).astype(x_BTD.dtype) * x_BTD
-    )
+    read_FN = 2 * jax.lax.complex(c_GFN[0], c_GFN[1])
+    held_FN = (turned_FN - 1) / a_FN
+    y_BTF, h_BFN = fixed_scan(x_BTD, turned_FN, held_FN, read_FN, pos_BT == 0, h_BFN)
+    skip_F = bias(self, "skip_F", (width,), 1.0).astype(x_BTD.dtype)
+    y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * x_BTD
     y_BTD = dense(gelu(y_BTF), weight(self, "out_FD", (width, width)))
     return y_BTD, None if state is None else dict(h_BGFN=jnp.stack([h_BFN.real, h_BFN.imag], 1))
 

@@ -21,6 +21,7 @@ from seqlab.errors import UserError
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.lru import diagonal, empty, joined, read
 from seqlab.nn.mixers.parts import check_positive
+from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 
 
@@ -73,7 +74,7 @@ class S5(Mixer):
     step_F = jnp.exp(self.param("step_F", steps))
     a_F = jax.lax.complex(-jnp.exp(shrink_F), turn_F)
     lambda_F = jnp.exp(a_F * step_F)
-    in_BTGF = dense(x_BTD, self.param("in_DGF", inputs)).astype(jnp.float32)
+    in_BTGF = widened(dense(x_BTD, self.param("in_DGF", inputs)))
     in_BTF = (lambda_F - 1) / a_F * joined(in_BTGF)
     h_BTF, last = diagonal(lambda_F, in_BTF, pos_BT == 0, start)
     y_BTD = read(self, h_BTF, x_BTD, self.param("out_GFD", outputs))
