@@ -29,7 +29,7 @@ def test_losses_are_the_same_on_a_mesh(spec):
   "sizes", [dict(fsdp=8), dict(tensor=4, data=2), dict(sequence=2, data=4)], ids=str
 )
 def test_losses_are_the_same_on_other_meshes(sizes):
-  laws.sharding(mixer("attention(heads=4)"), sizes, steps=2)
+  laws.sharding(mixer("attention(heads=4)"), sizes)
 
 
 def test_every_registered_mixer_is_a_member():

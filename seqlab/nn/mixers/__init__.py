@@ -34,7 +34,7 @@ from seqlab.nn.mixers.tcn import TCN
 from seqlab.spec import make, parse_one
 
 
-def parallel(left: str, right: str) -> Mixer:
+def parallel(left: str = "attention(heads=4)", right: str = "min_gru()") -> Mixer:
   """Two mixers, each written as a call, side by side: `parallel(left='mamba2()',
   right='attention(heads=4)')`.
   """
