@@ -255,10 +255,21 @@ def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, smal
 
   text = f"--config.data.source=jsonl(path='{folder / 'rows.jsonl'}', label='label')"
   hashed = "--config.data.valid=hash()"
-  assert "the source has 3 tags; use conll(path=…)" in refused(text, hashed)
+  assert "the source has no tags; use conll(path=…)" in refused(text, hashed)
   told = refused("--config.objective=classification()")
   assert "the source has tags of words, no classes; name the column" in told
   assert "config.length=16: the longest text has" in refused("--config.length=16")
   told = refused("--config.model.name=encoder_decoder")
   assert "tagging() trains 'decoder' or 'encoder' or 'dilated_cnn'" in told
   assert "crf=3 of tagging() is not True or False" in refused("--config.objective=tagging(crf=3)")
+
+
+def test_what_is_wrong_with_data_is_said_of_data(classifier, small, capsys):
+  run, folder = classifier[0], small[0]
+  for data, told in {
+    f"csv(path='{folder / 'nope.csv'}')": "matches no file",
+    f"jsonl(path='{folder / 'rows.jsonl'}', label='lable')": "label='lable' is no column",
+    "idx(path='images.gz')": "the run was trained on",
+  }.items():
+    line = said(capsys, "predict", f"--workdir={run}", f"--data={data}", code=2).splitlines()[-1]
+    assert line.startswith("seqlab: --data") and told in line
