@@ -1,6 +1,8 @@
 """The mixers that every law is tried on: each registered one, and the options that take another
 path."""
 
+import pytest
+
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.spec import make, parse_one
 
@@ -17,47 +19,53 @@ SPECS = (
   "min_gru()",
   "min_gru(positive=False, hidden=24)",
   "min_lstm()",
-  "min_lstm(positive=False, hidden=24)",
   "lru()",
   "s5()",
-  "s5(hidden=12, blocks=2)",
   "rg_lru()",
-  "rg_lru(hidden=24, heads=2, conv=3)",
   "mamba2(states=8)",
-  "mamba2(heads=2, states=4, expand=3, conv=2)",
   "gla()",
-  "gla(heads=2, key_width=3)",
   "delta_net()",
-  "delta_net(heads=2, key_width=3, value_width=5, negative=True)",
   "gated_delta_net()",
-  "gated_delta_net(heads=2, conv=3, negative=True)",
   "slstm()",
-  "slstm(heads=2, conv=0)",
   "mlstm()",
-  "mlstm(heads=2, expand=1)",
   "retention()",
-  "retention(heads=2, expand=1)",
   "linear_attention()",
-  "linear_attention(feature='taylor', key_width=3)",
   "mamba(states=4)",
-  "mamba(states=3, expand=1, conv=2, rank=2)",
   "s4d(states=4)",
   "rwkv4()",
   "rwkv7()",
-  "rwkv7(heads=2, rank=3)",
   "mla(heads=2)",
-  "mla(heads=2, latent=6, rope_width=2, window=3)",
   "differential_attention(heads=2)",
-  "differential_attention(heads=1, window=3, first=0.2)",
   "short_conv()",
   "qrnn()",
-  "qrnn(size=3, hidden=24)",
   "tcn(dilations=(1, 2))",
-  "tcn(size=2, dilations=(3,))",
   "hyena(order=8)",
-  "hyena(order=8, length=5, conv=2)",
   "parallel(left='min_gru()', right='attention(heads=2)')",
 )
+
+# Further options, of what SPECS already show: in `-m slow`.
+OPTIONS = (
+  "min_lstm(positive=False, hidden=24)",
+  "s5(hidden=12, blocks=2)",
+  "rg_lru(hidden=24, heads=2, conv=3)",
+  "mamba2(heads=2, states=4, expand=3, conv=2)",
+  "gla(heads=2, key_width=3)",
+  "delta_net(heads=2, key_width=3, value_width=5, negative=True)",
+  "gated_delta_net(heads=2, conv=3, negative=True)",
+  "slstm(heads=2, conv=0)",
+  "mlstm(heads=2, expand=1)",
+  "retention(heads=2, expand=1)",
+  "linear_attention(feature='taylor', key_width=3)",
+  "mamba(states=3, expand=1, conv=2, rank=2)",
+  "rwkv7(heads=2, rank=3)",
+  "mla(heads=2, latent=6, rope_width=2, window=3)",
+  "differential_attention(heads=1, window=3, first=0.2)",
+  "qrnn(size=3, hidden=24)",
+  "tcn(size=2, dilations=(3,))",
+  "hyena(order=8, length=5, conv=2)",
+)
+
+EVERY = (*SPECS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in OPTIONS))
 
 
 def mixer(spec: str) -> Mixer:

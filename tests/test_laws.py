@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import pytest
-from members import SPECS, mixer
+from members import EVERY, SPECS, mixer
 
 from seqlab import laws
 from seqlab.nn.layers import weight
@@ -14,7 +14,7 @@ from seqlab.spec import parse_one
 SHARDED = [f"{name}()" for name in MIXERS]
 
 
-@pytest.mark.parametrize("spec", SPECS)
+@pytest.mark.parametrize("spec", EVERY)
 @pytest.mark.parametrize("law", [law for law in laws.LAWS if law != "sharding"])
 def test_law_holds(spec, law):
   laws.LAWS[law](mixer(spec))

@@ -46,7 +46,7 @@ class TCN(Mixer):
       x_BTWF, last[name] = in_sight(x_BTF, pos_BT, start[name], self.size, dilation)
       y_BTF = dense(x_BTWF, weight(self, f"w{i}_WDF", (self.size, width, width)), contract=2)
       y_BTF = axes.constrain(y_BTF, "BTF") + bias(self, f"bias{i}_F", (width,)).astype(y_BTF.dtype)
-      # whole before it is cut into windows: XLA's partitioner takes wrong gradients of such of shards
+      # whole, as windows of shards have wrong gradients from XLA's partitioner
       x_BTF = axes.constrain(x_BTF + jax.nn.relu(y_BTF), "BTD")
     y_BTD = dense(x_BTF, weight(self, "out_FD", (width, width)))
     return y_BTD, None if state is None else last
