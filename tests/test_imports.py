@@ -47,7 +47,7 @@ ROOMS = {
   "build": "errors spec axes data objectives adapt optim step limits networks heads batches",
   "bases": "errors leaves axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
-  "laws": "errors leaves axes ops nn models objectives optim step",
+  "laws": "errors leaves flops axes ops stored nn models objectives optim step",
   "decode": "axes models ops",
   "beam": "leaves axes models ops",
   "scores": "errors",
