@@ -75,7 +75,8 @@ ROOMS = {
   "latent": "errors trained texts",
   "sample": "errors axes data config decode generated trained texts latent",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
-  "check": "errors runtime spec nn networks laws table",
+  "mutants": "nn ops",
+  "check": "errors runtime spec nn networks laws mutants table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives adapt step "
   "config build bases log progress signals pictures prepare folder validation",
   "claims": "errors",

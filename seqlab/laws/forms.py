@@ -46,8 +46,9 @@ def gradients(mixer: Mixer) -> None:
     ahead, behind = (
       run(jax.tree.map(lambda x, d, by=by: x + by * d, given, along)) for by in (step, -step)
     )
-    slope = sum(jax.tree.leaves(jax.tree.map(lambda g, d: jnp.sum(g * d), grads, along)))
-  equal("the gradient along a direction", slope, (ahead - behind) / (2 * step), SLOPE)
+    told = sum(jax.tree.leaves(jax.tree.map(lambda g, d: float(jnp.sum(g * d)), grads, along)))
+    slope = (float(ahead) - float(behind)) / (2 * step)
+  equal("the gradient along a direction", told, slope, SLOPE)
 
 
 def costs(mixer: Mixer) -> None:
