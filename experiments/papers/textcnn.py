@@ -9,7 +9,7 @@ Data:     TREC: 5,452 questions to train on (a tenth of them held out). MR: a te
           tenth held out. Lower-cased words.
 Command:  seqlab train --config=experiments/papers/textcnn.py:trec --workdir=runs/trec
           (or :mr0 to :mr9); seqlab reproduce textcnn
-Time:     1 minute a seed of TREC, 2 a fold of MR on 2 CPU cores.
+Time:     5 minutes a seed of TREC, 13 a fold of MR on one CPU core.
 Expected: TREC 91.2 +- 2 %, MR 76.1 +- 1.5 %.
 """
 
@@ -19,7 +19,7 @@ DATA = "../shared/data/sentence_cls"
 CLAIM = dict(
   says="a convolutional network on random word vectors tells kinds of questions and opinions",
   source="Kim 2014, table 2, CNN-rand",
-  cost="25 minutes on 2 cores",
+  cost="75 minutes on 2 cores",
   results=(
     dict(
       name="TREC, test accuracy",
