@@ -13,13 +13,18 @@ from seqlab.spec import make, parse_one
 from seqlab.table import show
 
 
-def run(mixer: list[str], plugin: list[str]) -> int:
+def run(mixer: list[str], plugin: list[str], mutants: bool = False) -> int:
   """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it
-  below the table.
+  below the table. Of `mutants` a row a planted bug; returns 1 where a law lets one pass.
   """
+  runtime.simulate_devices(8)  # for the sharding law
+  return catch() if mutants else prove(mixer, plugin)
+
+
+def prove(mixer: list[str], plugin: list[str]) -> int:
+  """The table of laws."""
   from rich.progress import Progress
 
-  runtime.simulate_devices(8)  # for the sharding law
   registered = set(MIXERS)
   networks.load_plugins(plugin)
   specs = mixer or [f"{name}()" for name in MIXERS if not plugin or name not in registered]
@@ -42,6 +47,24 @@ def run(mixer: list[str], plugin: list[str]) -> int:
   show("laws of the mixer contract", ("mixer", *LAWS, "seconds"), rows)
   print("\n".join([*dict.fromkeys(notes), *broken]))
   return 1 if broken else 0
+
+
+def catch() -> int:
+  """The table of planted bugs."""
+  from seqlab.mutants import MUTANTS
+
+  rows = []
+  for mutant in MUTANTS:
+    word, said = "PASSED", ""
+    with mutant.planted() as mixer:
+      try:
+        LAWS[mutant.law](mixer)
+      except LawBroken as error:  # any other error is a mistake in the mutant
+        word, said = "caught", str(error)
+    rows.append((mutant.wrong, mutant.law, word, said[:60]))
+    print(f"{mutant.wrong}: {word}", flush=True)
+  show("planted bugs", ("bug", "law", "", "what the law says"), rows)
+  return int(any(row[2] == "PASSED" for row in rows))
 
 
 def verdict(law: Callable[[Mixer], None], mixer: Mixer) -> tuple[str, str]:

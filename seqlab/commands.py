@@ -168,6 +168,7 @@ COMMANDS = dict(
     (
       ("--mixer", dict(**TEXTS, help="spec to check; all if absent")),
       ("--plugin", dict(action="append", default=[], metavar="FILE", help="file with mixers")),
+      ("--mutants", dict(action="store_true", help="show that the laws catch planted bugs")),
     ),
   ),
 )  # fmt: skip

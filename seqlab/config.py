@@ -46,8 +46,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
-  "model.mixer": ("attention(heads=4)", "attention, gru, lstm, min_gru or rnn; | repeats them "
-    "as a pattern over depth"),
+  "model.mixer": ("attention(heads=4)", "sequence mixers, as README.md lists them; | repeats "
+    "them as a pattern over depth"),
   "model.mlp": ("plain()", "channel mixer: plain, gated or none"),
   "model.norm": ("rms", "before mixer, mlp and head: rms, layer or none"),
   "model.residual": (True, "blocks add to what they read; false for plain layers on one another"),

@@ -6,7 +6,9 @@ import pytest
 
 from seqlab import config as configs
 from seqlab import costs, flops, train
+from seqlab.axes import letters
 from seqlab.flops import Flops, count
+from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.nn.layers import Gated, Plain
@@ -57,7 +59,147 @@ def min_gru(**given):
   return recurrence(2, 1, recurrent=False, **given)
 
 
-FORMULAS = dict(attention=attention, rnn=rnn, lstm=lstm, gru=gru, min_gru=min_gru)
+def min_lstm(**given):
+  return recurrence(3, 1, recurrent=False, **given)
+
+
+def counted(weights, more_parameters, state, more_products=0):
+  """Of a mixer whose every weight is in one product a token."""
+  return 2 * weights + more_products, weights + more_parameters, 4 * state
+
+
+def lru(hidden=D):
+  return counted(2 * D * 2 * hidden, 3 * hidden + D, 2 * hidden)
+
+
+def s5(hidden=D // 2, blocks=1):
+  return lru(hidden)
+
+
+def rg_lru(hidden=D, heads=4, conv=4):
+  F = hidden
+  return counted(3 * D * F + 2 * F * F // heads, (conv + 4) * F, conv * F)
+
+
+def mamba2(heads=4, states=64, expand=2, conv=4):
+  E, N = expand * D, states
+  weights, read = 3 * D * E + 2 * D * N + D * heads, E + 2 * N
+  return counted(
+    weights, (conv + 1) * read + 3 * heads + E, N * E + (conv - 1) * read, 2 * 2 * N * E
+  )
+
+
+def gla(heads=4, key_width=D // 8, rank=16):
+  N = heads * key_width
+  weights = 2 * D * N + 3 * D * D + D * rank + rank * N
+  return counted(weights, N + D // heads, key_width * D, 2 * 2 * key_width * D)
+
+
+def delta_net(heads=4, key_width=0, value_width=0, conv=4, negative=False, gate=False):
+  key, value = key_width or D // heads, value_width or D // heads
+  V, qkv = heads * value, heads * (2 * key + value)
+  weights = D * qkv + D * heads + V * D + gate * (D * V + D * heads)
+  more = conv * qkv + value + gate * 2 * heads
+  return counted(weights, more, key * V + (conv - 1) * qkv, 3 * 2 * key * V)
+
+
+def gated_delta_net(**given):
+  return delta_net(gate=True, **given)
+
+
+def slstm(heads=4, conv=4):
+  weights = 5 * D * D + 4 * D * D // heads
+  convolved = (conv + 1) * D if conv else 0
+  return counted(weights, 4 * D + D // heads + convolved, (4 + max(conv - 1, 0)) * D)
+
+
+def mlstm(heads=4, expand=2, conv=4):
+  E = expand * D
+  K = E // heads
+  weights = 3 * D * E + 3 * E * K + 3 * E * 2
+  state = K * E + E + heads + (conv - 1) * E
+  return counted(weights, (conv + 2) * E + 2 * heads + K, state, 2 * 2 * K * E + 2 * E)
+
+
+def retention(heads=4, expand=2):
+  V, K = expand * D, D // heads
+  return counted(2 * D * D + 3 * D * V, V // heads, K * V, 2 * 2 * K * V)
+
+
+def linear_attention(heads=4, feature="elu", key_width=D // 4):
+  features = key_width if feature == "elu" else 1 + key_width + key_width**2
+  state = features * (D + heads)
+  return counted(2 * D * heads * key_width + 2 * D * D, 0, state, 2 * 2 * state)
+
+
+def mamba(states=16, expand=2, conv=4, rank=2):
+  E, N = expand * D, states
+  weights = 3 * D * E + 2 * E * N + 2 * E * rank
+  return counted(weights, (conv + 3) * E + E * N, E * N + (conv - 1) * E, 2 * E * N)
+
+
+def s4d(states=32):
+  return counted(D * D, 4 * D * states + 2 * D, 2 * D * states)
+
+
+def rwkv4():
+  return counted(4 * D * D, 5 * D, 4 * D)
+
+
+def rwkv7(heads=4, rank=D // 4):
+  K = D // heads
+  return counted(4 * D * D + 6 * D * rank, 12 * D + K, D + K * D, 4 * 2 * K * D)
+
+
+def mla(heads=4, latent=D // 2, rope_width=0, head_width=0, window=0):
+  K = head_width or D // heads
+  turned, slots = rope_width or K // 2, window or T + 1
+  weights = D * (heads * (2 * K + turned) + latent + turned) + 2 * latent * heads * K
+  scores = 2 * T * heads * (2 * K + turned)
+  return counted(weights, latent, slots * (latent + turned + 1) + 1, scores)
+
+
+def differential_attention(heads=2, window=0):
+  size, slots = D // (2 * heads), window or T + 1
+  scores = 2 * 2 * T * heads * 3 * size
+  return counted(4 * D * D, 2 * D + 2 * size, slots * (2 * D + 1) + 1, scores)
+
+
+def short_conv(size=3):
+  return counted(4 * D * D, size * D, (size - 1) * D)
+
+
+def qrnn(size=2, hidden=0):
+  F = hidden or D
+  return counted(size * D * 3 * F + (F * D if hidden else 0), 3 * F, F + (size - 1) * D)
+
+
+def tcn(size=3, dilations=(1, 2, 4, 8)):
+  convolutions = len(dilations)
+  weights = (convolutions * size + 1) * D * D
+  return counted(weights, convolutions * D, (size - 1) * sum(dilations) * D)
+
+
+def hyena(length=1024, order=64, conv=3):
+  inside = 3 * order + 2 * order**2 + order * D  # weights of the filter, read once a lag
+  past = min(length, T + 1) - 1
+  more = inside + (3 * conv + 1) * D + 3 * order
+  return counted(4 * D * D, more, (past + 3 * (conv - 1)) * D, 2 * inside * min(length, T) / T)
+
+
+def parallel(left, right):
+  one, other = (FORMULAS[call.name](**call.kwargs) for call in map(parse_one, (left, right)))
+  return one[0] + other[0], one[1] + other[1] + 2 * D, one[2] + other[2]
+
+
+FORMULAS = {
+  made.__name__: made
+  for made in (
+    attention, delta_net, differential_attention, gated_delta_net, gla, gru, hyena,
+    linear_attention, lru, lstm, mamba, mamba2, min_gru, min_lstm, mla, mlstm, parallel, qrnn,
+    retention, rg_lru, rnn, rwkv4, rwkv7, s4d, s5, short_conv, slstm, tcn,
+  )
+}  # fmt: skip
 
 SPECS = (
   "attention(heads=4)",
@@ -71,6 +213,44 @@ SPECS = (
   "gru(hidden=10, reset_after=False)",
   "min_gru()",
   "min_gru(hidden=10)",
+  "min_lstm()",
+  "lru()",
+  "lru(hidden=10)",
+  "s5()",
+  "s5(hidden=10, blocks=2)",
+  "rg_lru()",
+  "rg_lru(hidden=10, heads=2, conv=3)",
+  "mamba2()",
+  "mamba2(heads=2, states=10, expand=3, conv=2)",
+  "gla()",
+  "gla(heads=2, key_width=5, rank=3)",
+  "delta_net()",
+  "delta_net(heads=2, key_width=5, value_width=7, conv=3)",
+  "gated_delta_net()",
+  "slstm()",
+  "slstm(heads=2, conv=0)",
+  "mlstm()",
+  "mlstm(heads=2, expand=1, conv=2)",
+  "retention()",
+  "linear_attention()",
+  "linear_attention(heads=2, feature='taylor', key_width=3)",
+  "mamba()",
+  "mamba(states=5, expand=1, conv=2, rank=3)",
+  "s4d()",
+  "rwkv4()",
+  "rwkv7()",
+  "rwkv7(heads=2, rank=3)",
+  "mla()",
+  "mla(heads=2, latent=5, rope_width=4, head_width=7, window=6)",
+  "differential_attention()",
+  "differential_attention(heads=3, window=6)",
+  "short_conv()",
+  "qrnn()",
+  "qrnn(size=3, hidden=10)",
+  "tcn()",
+  "hyena()",
+  "hyena(length=6, order=8, conv=2)",
+  "parallel(left='lstm()', right='attention(heads=4)')",
 )
 
 
@@ -81,7 +261,8 @@ def test_every_mixer_has_a_formula_here():
 @pytest.mark.parametrize("spec", SPECS)
 def test_costs_of_a_mixer_are_its_formula(spec):
   call = parse_one(spec)
-  found = costs.mixer_costs(make(call, MIXERS), D, T)
+  mixer = make(call, MIXERS)
+  found = costs.mixer_costs(mixer, D, T)
   products, parameters, state = FORMULAS[call.name](**call.kwargs)
   assert found["products"] == products
   assert found["parameters"] == parameters
@@ -90,7 +271,12 @@ def test_costs_of_a_mixer_are_its_formula(spec):
   if call.name == "attention":
     slots, each = call.kwargs.get("window", T + 1), call.kwargs.get("head_width", D // 4)
     one += 2 * 2 * (slots - T) * call.kwargs["heads"] * each
-  assert one < found["decode"] < 1.5 * one  # with the element-wise work
+    assert one < found["decode"] < 1.5 * one  # with the element-wise work
+  longer = costs.mixer_costs(mixer, D, 2 * T)
+  if not any("S" in letters(path) for path in by_path(mixer.init_state(1, D, T))):
+    # a state of fixed size: no token costs more than another
+    for name in ("products", "decode", "state_bytes"):
+      assert longer[name] == found[name], name
 
 
 def shapes(*sizes):

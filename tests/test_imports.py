@@ -32,7 +32,7 @@ ROOMS = {
   "checkpoint": "errors leaves stored",
   "pretrained": "errors leaves axes stored checkpoint",
   # What is trained, and how.
-  "nn": "errors axes ops",
+  "nn": "errors spec axes ops",
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
   "adapt": "errors spec leaves axes objectives",
@@ -47,7 +47,7 @@ ROOMS = {
   "build": "errors spec axes data objectives adapt optim step limits networks heads batches",
   "bases": "errors leaves axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
-  "laws": "errors leaves axes ops nn models objectives optim step",
+  "laws": "errors leaves flops axes ops stored nn models objectives optim step",
   "decode": "axes models ops",
   "beam": "leaves axes models ops",
   "scores": "errors",
@@ -75,7 +75,8 @@ ROOMS = {
   "latent": "errors trained texts",
   "sample": "errors axes data config decode generated trained texts latent",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
-  "check": "errors runtime spec nn networks laws table",
+  "mutants": "nn ops",
+  "check": "errors runtime spec nn networks laws mutants table",
   "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives adapt step "
   "config build bases log progress signals pictures prepare folder validation",
   "claims": "errors",

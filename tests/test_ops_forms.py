@@ -21,13 +21,22 @@ from seqlab.ops.attention_weights import Mask, Scores
 from seqlab.ops.backend import backend, forced_backend, materialised, reference_forms
 from seqlab.ops.convolution import convolution, convolution_1d, transposed_convolution
 from seqlab.ops.cross_entropy import chunked_cross_entropy
+from seqlab.ops.delta_rule import delta_rule
 from seqlab.ops.dense import dense
+from seqlab.ops.diagonal_scan import fixed_scan, selective_scan
 from seqlab.ops.gru import gru
+from seqlab.ops.linear_attention import linear_attention
 from seqlab.ops.linear_recurrence import linear_recurrence
+from seqlab.ops.long_convolution import long_convolution
 from seqlab.ops.lstm import lstm
+from seqlab.ops.mlstm import mlstm
 from seqlab.ops.norm import layer_norm, rms_norm
 from seqlab.ops.rnn import rnn
 from seqlab.ops.rope import rope, rope_naive
+from seqlab.ops.short_convolution import short_convolution
+from seqlab.ops.slstm import slstm
+from seqlab.ops.weighted_delta import weighted_delta
+from seqlab.ops.wkv import wkv
 
 
 class Draw:
@@ -47,6 +56,11 @@ class Draw:
 
   def resets(self, *shape):
     return jnp.asarray(self.random.random(shape) < 0.3)
+
+  def positions(self, *shape):
+    time_T, reset_BT = np.arange(shape[1]), self.resets(*shape)
+    began_BT = np.maximum.accumulate(np.where(reset_BT, time_T, -self.random.integers(0, 4)), 1)
+    return jnp.asarray(time_T - began_BT, jnp.int32)
 
   def documents(self, *shape):
     return jnp.cumsum(self.resets(*shape), 1, dtype=jnp.int32)
@@ -93,11 +107,11 @@ def step(q_BHTK, k_BHSK, v_BHSK, segment_BT, segment_BS, slopes_H=None, **option
   return attention_step(q_BHTK, *own, *ring, mask, scores)
 
 
-def heads(d, length, documents=None, query_heads=4):
+def heads(d, length, documents=None, query_heads=4, value_width=6):
   q, k, v = (
     d.normal(2, query_heads, length, 6),
     d.normal(2, 2, length, 6),
-    d.normal(2, 2, length, 6),
+    d.normal(2, 2, length, value_width),
   )
   return q, k, v, d.documents(2, length) if documents is None else documents
 
@@ -117,6 +131,25 @@ def slots(d, length):
 def vocabulary(d, length):
   labels_BT = d.integers(11, 3, length)
   return d.normal(3, length, 5), d.normal(11, 5), labels_BT, d.normal(3, length)
+
+
+def complex_recurrence(radius_BTF, angle_BTF, real_BTF, imag_BTF):
+  """A linear recurrence over complex numbers, its parts side by side."""
+  a_BTF, b_BTF = radius_BTF * jnp.exp(1j * angle_BTF), real_BTF + 1j * imag_BTF
+  h_BTF = linear_recurrence(a_BTF, b_BTF, b_BTF[:, 0])
+  return h_BTF.real, h_BTF.imag
+
+
+def complex_scan(u_BTF, radius_FN, angle_FN, b_FN, c_FN, reset_BT, h_BFN):
+  y_BTF, h_BFN = fixed_scan(
+    u_BTF, radius_FN * jnp.exp(1j * angle_FN), b_FN + 0j, c_FN * jnp.exp(1j * b_FN), reset_BT,
+    h_BFN * jnp.exp(0.5j),
+  )  # fmt: skip
+  return y_BTF, h_BFN.real, h_BFN.imag
+
+
+def steps(rows, length):
+  return jnp.tile(jnp.arange(length, dtype=jnp.int32), (rows, 1))
 
 
 part = functools.partial
@@ -202,7 +235,93 @@ CASES = {
       d.normal(3, 5),
     ),
   ),
+  "linear attention": (part(linear_attention, chunk=4), lambda d: matrices(d, 11)),
+  "linear attention one chunk": (linear_attention, lambda d: matrices(d, 5, shared=True)),
+  "linear attention channels": (
+    part(linear_attention, chunk=4),
+    lambda d: matrices(d, 11, channels=3),
+  ),
+  "linear attention one step": (linear_attention, lambda d: matrices(d, 1)),
+  "delta rule": (part(delta_rule, chunk=4), lambda d: corrections(d, 11)),
+  "delta rule one step": (delta_rule, lambda d: corrections(d, 1)),
+  "mlstm": (part(mlstm, chunk=4), lambda d: gated_matrices(d, 11)),
+  "mlstm one step": (mlstm, lambda d: gated_matrices(d, 1)),
+  "recurrence complex": (
+    complex_recurrence,
+    lambda d: (d.gates(3, 7, 5), d.normal(3, 7, 5), *(d.normal(3, 7, 5) for _ in range(2))),
+  ),
+  "short convolution": (
+    short_convolution,
+    lambda d: (d.normal(3, 9, 5), d.normal(4, 5), d.positions(3, 9), d.normal(3, 3, 5)),
+  ),
+  "short convolution one step": (
+    short_convolution,
+    lambda d: (d.normal(3, 1, 5), d.normal(4, 5), d.positions(3, 1), d.normal(3, 3, 5)),
+  ),
+  "long convolution": (
+    long_convolution,
+    lambda d: (d.normal(3, 9, 5), d.normal(11, 5), d.positions(3, 9), d.normal(3, 4, 5)),
+  ),
+  "long convolution one document": (
+    long_convolution,
+    lambda d: (d.normal(2, 9, 5), d.normal(11, 5), 2 + steps(2, 9), d.normal(2, 4, 5)),
+  ),
+  "long convolution one step": (
+    long_convolution,
+    lambda d: (d.normal(2, 1, 5), d.normal(4, 5), 2 + steps(2, 1), d.normal(2, 4, 5)),
+  ),
+  "selective scan in pieces": (
+    selective_scan,
+    lambda d: (
+      d.normal(2, 131, 3),
+      d.gates(2, 131, 3),
+      -d.gates(3, 2),
+      d.normal(2, 131, 2),
+      d.normal(2, 131, 2),
+      d.resets(2, 131),
+      d.normal(2, 3, 2),
+    ),
+  ),
+  "fixed scan in pieces": (
+    complex_scan,
+    lambda d: (
+      d.normal(2, 70, 3),
+      d.gates(3, 2),
+      *(d.normal(3, 2) for _ in range(3)),
+      d.resets(2, 70),
+      d.normal(2, 3, 2),
+    ),
+  ),
+  "wkv in pieces": (
+    wkv,
+    lambda d: (
+      3 * d.normal(2, 70, 3),
+      d.normal(2, 70, 3),
+      d.gates(3),
+      d.normal(3),
+      d.resets(2, 70),
+      d.normal(2, 3),
+      d.gates(2, 3),
+      d.normal(2, 3),
+    ),
+  ),
+  "weighted delta in pieces": (
+    weighted_delta,
+    lambda d: (
+      d.normal(2, 1, 70, 3),
+      -d.gates(2, 1, 70, 3),
+      0.5 * d.normal(2, 1, 70, 3),
+      0.5 * d.normal(2, 1, 70, 3),
+      d.normal(2, 1, 70, 3),
+      d.normal(2, 1, 70, 2),
+      d.resets(2, 70),
+      d.normal(2, 1, 3, 2),
+    ),
+  ),
+  "slstm": (slstm, lambda d: cells(d, 7)),
+  "slstm one step": (slstm, lambda d: cells(d, 1)),
   "attention": (whole, lambda d: heads(d, 9)),
+  "attention wide values": (whole, lambda d: heads(d, 9, value_width=4)),
   "attention one token": (whole, lambda d: heads(d, 1)),
   "attention as many heads": (whole, lambda d: heads(d, 5, query_heads=2)),
   "attention window": (part(whole, window=3), lambda d: heads(d, 9)),
@@ -259,6 +378,32 @@ CASES = {
   "cross entropy by 3": (part(chunked_cross_entropy, chunk=3), lambda d: vocabulary(d, 7)),
   "cross entropy one token": (part(chunked_cross_entropy, chunk=9), lambda d: vocabulary(d, 1)),
 }
+
+
+def matrices(draw, length, channels=1, shared=False):
+  """Of linear attention, decays down to nothing among them."""
+  heads = 1 if shared else 2
+  q, k = draw.normal(3, heads, length, 3), draw.normal(3, heads, length, 3)
+  decays = -jnp.exp(3 * draw.normal(3, 2, length, channels))
+  return q, k, draw.normal(3, 2, length, 5), decays, draw.resets(3, length), draw.normal(3, 2, 3, 5)
+
+
+def corrections(draw, length):
+  q, k, v, decays, resets, state = matrices(draw, length)
+  k = k / jnp.linalg.norm(k, axis=-1, keepdims=True)
+  return q, k, v, 2 * draw.gates(3, 2, length), decays[..., 0], resets, state
+
+
+def gated_matrices(draw, length):
+  q, k, v, decays, resets, state = matrices(draw, length)
+  inputs, sums = 5 * draw.normal(3, 2, length), draw.normal(3, 2, 3)
+  return q, k, v, inputs, decays[..., 0], resets, state, sums, draw.normal(3, 2)
+
+
+def cells(draw, length):
+  h, c, m = draw.normal(3, 2, 4), draw.normal(3, 2, 4), draw.normal(3, 2, 4)
+  x, w = 2 * draw.normal(3, length, 2, 4, 4), draw.normal(2, 4, 4, 4)
+  return x, w, draw.resets(3, length), h, c, draw.gates(3, 2, 4), m
 
 
 def additive(draw, queries, keys):

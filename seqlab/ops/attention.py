@@ -27,14 +27,15 @@ def attention(q_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN, kept_BHTS=None):
   """Attention of q_BHTK over k_BHSK and v_BHSK -> y_BHTK in q's dtype; the softmax is
   float32 at least. Heads come first, as caches hold them: a step of decoding reads each in a piece.
 
-  k and v may have fewer heads: query head h reads head h // (H / Hkv). Where the times of the mask
-  are known (numpy arrays), the op skips what they rule out. kept_BHTS: factors of the weights, for
+  k and v may have fewer heads: query head h reads head h // (H / Hkv). The output is as wide as
+  values, which need not be as wide as keys. Where the times of the mask are known (numpy arrays),
+  the op skips what they rule out. kept_BHTS: factors of the weights, for
   dropout; with them no form is used that never has the weights in memory.
   """
   place = backend()
   if place == "reference":
     return attention_naive(q_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS)
-  if place == "gpu" and kept_BHTS is None and _cudnn_takes(q_BHTK, k_BHSK, scores):
+  if place == "gpu" and kept_BHTS is None and _cudnn_takes(q_BHTK, k_BHSK, v_BHSK, scores):
     seen_B1TS = mask.seen()[:, None]
     q_BTHK, k_BSHK, v_BSHK = (jnp.swapaxes(x, 1, 2) for x in (q_BHTK, k_BHSK, v_BHSK))
     y_BTHK = jax.nn.dot_product_attention(
@@ -64,11 +65,11 @@ def _known(*times):
   return all(isinstance(time, np.ndarray) for time in times)
 
 
-def _cudnn_takes(q_BHTK, k_BHSK, scores):
+def _cudnn_takes(q_BHTK, k_BHSK, v_BHSK, scores):
   """Below head width 64 cuDNN is slower than plain XLA; scores other than q k it does not know."""
   half = q_BHTK.dtype in (jnp.bfloat16, jnp.float16)
   width = q_BHTK.shape[-1]
-  plain = scores.softcap is None and scores.slopes_H is None
+  plain = scores.softcap is None and scores.slopes_H is None and width == v_BHSK.shape[-1]
   whole = q_BHTK.shape[2] == k_BHSK.shape[2] and q_BHTK.shape[2] > 1
   return half and plain and whole and width >= 64 and width % 8 == 0
 
@@ -93,7 +94,7 @@ def _attention_xla(q_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS):
     y_BJGTK = product(p.astype(q_BHTK.dtype), v_BHSK, (4,), (2,), (0, 1), (0, 1)).astype(
       q_BHTK.dtype
     )
-  return y_BJGTK.reshape(q_BHTK.shape)
+  return y_BJGTK.reshape(*q_BHTK.shape[:3], -1)
 
 
 def grouped(x_BHTK, kv_heads):

@@ -22,4 +22,4 @@ def attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores=PLAIN):
   p = jax.nn.softmax(s, -1, where=mask.seen()[:, None, None]).astype(dtype)
   y = product(p[..., :slots], v_BHSK, (4,), (2,), (0, 1), (0, 1))
   y += product(p[..., slots:], v_BHTK, (4,), (2,), (0, 1), (0, 1))
-  return y.astype(dtype).reshape(q_BHTK.shape)
+  return y.astype(dtype).reshape(*q_BHTK.shape[:3], -1)

@@ -47,6 +47,11 @@ def wide(dtype) -> jnp.dtype:
   return jnp.promote_types(dtype, jnp.float32)
 
 
+def widened(x):
+  """x in the dtype in which its values are accumulated."""
+  return x.astype(wide(x.dtype))
+
+
 @jax.custom_vjp
 def materialised(x):
   """Returns x, and on a CPU makes XLA write x, and the gradient that comes back, to memory once.

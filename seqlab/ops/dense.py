@@ -1,4 +1,5 @@
-"""Matrix products with float32 masters: `dense`, and the bare `product` that the other ops use.
+"""Matrix products with float32 masters: `dense`, and the bare `product` and `matmul` that other ops
+use.
 
 Owes the rest: the sum is accumulated in float32 (or wider), the result has the dtype of x, and the
 gradient of w comes back in w's own dtype. Batch axes of x are never merged, so any of them may be
@@ -24,6 +25,13 @@ def product(x, y, contract_x, contract_y, batch_x=(), batch_y=()):
   """
   dimensions = ((tuple(contract_x), tuple(contract_y)), (tuple(batch_x), tuple(batch_y)))
   return lax.dot_general(x, y.astype(x.dtype), dimensions, preferred_element_type=wide(x.dtype))
+
+
+def matmul(x, y):
+  """x @ y over the last two axes, batch axes broadcast, accumulated and returned in the wide dtype
+  of x, to which y is cast.
+  """
+  return jnp.matmul(x, y.astype(x.dtype), preferred_element_type=wide(x.dtype))
 
 
 def dense_naive(x, w, contract: int = 1):

@@ -12,16 +12,15 @@ from typing import Any, ClassVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 
 from seqlab import axes
 from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, check_rate, kept, note, weight
+from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import Mixer
-from seqlab.ops.attention import EMPTY, attention
+from seqlab.ops.attention import attention
 from seqlab.ops.attention_step import attention_step
-from seqlab.ops.attention_weights import Mask, Scores, attention_weights
-from seqlab.ops.backend import after
+from seqlab.ops.attention_weights import Scores, attention_weights
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
 
@@ -78,18 +77,9 @@ class Attention(Mixer):
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     """An empty cache of `capacity` slots, or a ring of `window` slots where that is smaller."""
     kv_heads, head_width = self._heads(width)
-    slots = min(capacity, self.window) if self.window else capacity
-    if slots < 1:
-      raise UserError(
-        f"attention(): a cache for {capacity} tokens; it needs room for one at least "
-        f"(language_model(carry=True, memory=…))"
-      )
-    return dict(
-      k_BHSK=jnp.zeros((batch, kv_heads, slots, head_width), dtype),
-      v_BHSK=jnp.zeros((batch, kv_heads, slots, head_width), dtype),
-      segment_BS=jnp.full((batch, slots), EMPTY, jnp.int32),  # when a slot's document began
-      time=jnp.zeros((), jnp.int32),  # tokens read so far
-    )
+    ring = cache.empty(batch, capacity, self.window)
+    empty_BHSK = jnp.zeros((batch, kv_heads, cache.slots(ring), head_width), dtype)
+    return dict(k_BHSK=empty_BHSK, v_BHSK=empty_BHSK, **ring)
 
   def noncausal(self) -> Mixer | None:
     """The same attention without the causal mask."""
@@ -153,38 +143,20 @@ class Attention(Mixer):
     prefix_BT: jax.Array | None,
   ) -> tuple[jax.Array, dict | None]:
     slopes_H = _alibi_slopes(self.heads) if self.positions == "alibi" else None
-    scores, window = Scores(None, self.softcap or None, slopes_H), self.window or None
-    # Known when traced, so that the op leaves out what lies in the future.
-    time_T = np.arange(pos_BT.shape[1], dtype=np.int32)
+    scores = Scores(None, self.softcap or None, slopes_H)
+    mask = cache.mask(pos_BT, state, self.window, self.causal, prefix_BT)
     if state is None:
-      segment_BT = time_T - pos_BT  # a document is told by when it began
-      mask = Mask(segment_BT, segment_BT, time_T, time_T, window, self.causal, prefix_BT)
       note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, mask, scores))
       kept_BHTS = self._kept(q_BHTK, k_BHTK)
       return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS), None
-
-    time, (length, slots) = state["time"], (pos_BT.shape[1], state["k_BHSK"].shape[2])
-    segment_BT = time + time_T - pos_BT
     k_BHSK, v_BHSK = (state[name].astype(q_BHTK.dtype) for name in ("k_BHSK", "v_BHSK"))
-    segment_BS = jnp.concatenate([state["segment_BS"], segment_BT], 1)
-    time_S = jnp.concatenate([_slot_times(time, slots), time + time_T])
-    mask = Mask(segment_BT, segment_BS, time + time_T, time_S, window)
-    if length == 1 and not self.has_rng("dropout"):  # a prefix of one token is itself
+    if pos_BT.shape[1] == 1 and not self.has_rng("dropout"):  # a prefix of one token is itself
+      mask = mask._replace(prefix_BS=None)
       y_BHTK = attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores)
     else:
-      if prefix_BT is not None:  # all that is in the cache was before
-        mask = mask._replace(prefix_BS=jnp.pad(prefix_BT, ((0, 0), (slots, 0))))
       k_BHSK, v_BHSK = jnp.concatenate([k_BHSK, k_BHTK], 2), jnp.concatenate([v_BHSK, v_BHTK], 2)
       y_BHTK = attention(q_BHTK, k_BHSK, v_BHSK, mask, scores, self._kept(q_BHTK, k_BHSK))
-    stays = min(length, slots)
-    at_S = (time + jnp.arange(length - stays, length)) % slots  # the slots that the newest fill
-    at_S = after(at_S, y_BHTK)  # so that a loop that decodes writes where it read, in place
-    ring = dict(time=time + length)
-    for name, x in dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK, segment_BS=segment_BT).items():
-      every = (slice(None),) * axes.letters(name).index("S")
-      newest = x[*every, length - stays :].astype(state[name].dtype)
-      ring[name] = state[name].at[*every, at_S].set(newest, unique_indices=True)
-    return y_BHTK, ring
+    return y_BHTK, cache.kept(state, dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK), pos_BT, y_BHTK)
 
 
 class AttentionBothWays(Attention):
@@ -202,11 +174,6 @@ class AttentionOverPrefix(Attention):
   """
 
   reads_prefix: ClassVar[bool] = True
-
-
-def _slot_times(read: jax.Array, slots: int) -> jax.Array:
-  """When each slot of a ring was written, after `read` tokens (empty slots get a negative time)."""
-  return read - 1 - (read - 1 - jnp.arange(slots, dtype=jnp.int32)) % slots
 
 
 def _alibi_slopes(heads: int) -> jax.Array:

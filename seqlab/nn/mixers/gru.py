@@ -21,9 +21,9 @@ class GRU(Recurrent):
   reset_after: bool = True
 
   def recur(
-    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
   ) -> tuple[jax.Array, dict]:
     x_BTGF = gates(self, x_BTD, hidden, (0.0, 0.0, 0.0))
     w_FGF, bias_F = recurrent_weight(self, 3, hidden), bias(self, "recurrent_bias_F", (hidden,))
-    h_BTF = gru(x_BTGF, w_FGF, bias_F, reset_BT, start["h_BF"], reset_after=self.reset_after)
+    h_BTF = gru(x_BTGF, w_FGF, bias_F, pos_BT == 0, start["h_BF"], reset_after=self.reset_after)
     return h_BTF, dict(h_BF=h_BTF[:, -1])

@@ -24,11 +24,11 @@ class LSTM(Recurrent):
   forget_bias: float = 1.0
 
   def recur(
-    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
   ) -> tuple[jax.Array, dict]:
     x_BTGF = gates(self, x_BTD, hidden, (0.0, self.forget_bias, 0.0, 0.0))
     w_FGF = recurrent_weight(self, 4, hidden)
-    h_BTF, h_BF, c_BF = lstm(x_BTGF, w_FGF, reset_BT, start["h_BF"], start["c_BF"])
+    h_BTF, h_BF, c_BF = lstm(x_BTGF, w_FGF, pos_BT == 0, start["h_BF"], start["c_BF"])
     return h_BTF, dict(h_BF=h_BF, c_BF=c_BF)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:

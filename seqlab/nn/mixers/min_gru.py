@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.nn.mixers.recurrent import Recurrent, gates
+from seqlab.ops.backend import widened
 from seqlab.ops.linear_recurrence import linear_recurrence
 
 
@@ -23,12 +24,17 @@ class MinGRU(Recurrent):
   positive: bool = True
 
   def recur(
-    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
   ) -> tuple[jax.Array, dict]:
-    x_BTGF = gates(self, x_BTD, hidden, (0.0, 0.0)).astype(jnp.float32)
+    x_BTGF = widened(gates(self, x_BTD, hidden, (0.0, 0.0)))
     update_BTF, new_BTF = jax.nn.sigmoid(x_BTGF[:, :, 0]), x_BTGF[:, :, 1]
     if self.positive:
-      new_BTF = jnp.where(new_BTF >= 0, new_BTF + 0.5, jax.nn.sigmoid(new_BTF))
-    keep_BTF = jnp.where(reset_BT[..., None], 0.0, 1 - update_BTF)
+      new_BTF = above_zero(new_BTF)
+    keep_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, 1 - update_BTF)
     h_BTF = linear_recurrence(keep_BTF, update_BTF * new_BTF, start["h_BF"])
     return h_BTF, dict(h_BF=h_BTF[:, -1])
+
+
+def above_zero(x: jax.Array) -> jax.Array:
+  """The paper's g."""
+  return jnp.where(x >= 0, x + 0.5, jax.nn.sigmoid(x))

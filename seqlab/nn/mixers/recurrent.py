@@ -31,10 +31,10 @@ class Recurrent(Mixer):
       raise UserError(f"hidden={self.hidden} must be positive, or 0 for the width")
 
   def recur(
-    self, x_BTD: jax.Array, reset_BT: jax.Array, start: dict, hidden: int
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
   ) -> tuple[jax.Array, dict]:
-    """Hidden states [B, T, F] and the state after the last; a state is zeroed before a step where
-    `reset_BT`.
+    """Hidden states [B, T, F] and the state after the last; a state is zeroed before a step of
+    position 0.
     """
     raise NotImplementedError
 
@@ -44,7 +44,7 @@ class Recurrent(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     start = state or self.init_state(x_BTD.shape[0], width, 0)
-    h_BTF, last = self.recur(x_BTD, pos_BT == 0, start, self.hidden or width)
+    h_BTF, last = self.recur(x_BTD, pos_BT, start, self.hidden or width)
     y_BTD = h_BTF.astype(x_BTD.dtype)
     if self.hidden:
       y_BTD = dense(y_BTD, weight(self, "out_FD", (self.hidden, width)))

@@ -1,0 +1,155 @@
+"""What a mixer promises of its outputs and its names, whatever it computes."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from seqlab import axes
+from seqlab.laws.base import (
+  BATCH,
+  DOCUMENTS,
+  LENGTH,
+  WIDTH,
+  LawBroken,
+  equal,
+  inputs,
+  shapes,
+)
+from seqlab.leaves import by_path
+from seqlab.nn.mixers import Mixer
+
+
+def splitting(mixer: Mixer) -> None:
+  """Cut anywhere and fed state to state, a row gives what the whole gives, and so does its last
+  state.
+  """
+  params, x_BTD, pos_BT = inputs(mixer)
+  run = jax.jit(mixer.apply)
+  whole_BTD, none = run(params, x_BTD, pos_BT)
+  if none is not None:
+    raise LawBroken("state=None must come back as None")
+  start = mixer.init_state(BATCH, WIDTH, LENGTH)
+  kept_BTD, last = run(params, x_BTD, pos_BT, start)
+  equal("outputs with a state against outputs without", kept_BTD, whole_BTD)
+  for cuts in ((1,) * LENGTH, (7, 1, 4)):
+    pieces, state, at = [], start, 0
+    for length in cuts:
+      piece = slice(at, at + length)
+      y_BTD, state = run(params, x_BTD[:, piece], pos_BT[:, piece], state)
+      pieces.append(y_BTD)
+      at += length
+    equal(f"pieces of {cuts} against the whole", jnp.concatenate(pieces, 1), whole_BTD)
+    if shapes(state) != shapes(start):
+      raise LawBroken(f"the state changes its form: {shapes(start)} becomes {shapes(state)}")
+    for name, leaf in state.items():
+      equal(f"the last {name} after {cuts}", leaf, last[name])
+
+
+def causality(mixer: Mixer) -> None:
+  """No output depends on a later input, by gradient; and each does depend on its own."""
+  params, x_BTD, pos_BT = inputs(mixer)
+
+  @jax.jit
+  def at(time: jax.Array) -> jax.Array:
+    def read(x_BTD: jax.Array) -> jax.Array:
+      y_BTD = mixer.apply(params, x_BTD, pos_BT)[0]
+      return jnp.sum(jnp.take(y_BTD, time, axis=1) * jnp.arange(1, WIDTH + 1))
+
+    return jnp.abs(jax.grad(read)(x_BTD)).max((0, 2))
+
+  for time in range(LENGTH):
+    slope_T = np.asarray(at(jnp.asarray(time)))
+    if slope_T[time + 1 :].any():
+      later = time + 1 + int(np.argmax(slope_T[time + 1 :]))
+      raise LawBroken(f"the output at time {time} depends on the input at time {later}")
+    if not slope_T[time]:
+      raise LawBroken(f"the output at time {time} does not depend on the input there")
+
+
+def packing(mixer: Mixer) -> None:
+  """A row of packed documents equals its documents run apart."""
+  params, x_BTD, pos_BT = inputs(mixer)
+  run = jax.jit(mixer.apply)
+  packed_BTD = run(params, x_BTD, pos_BT)[0]
+  for row, lengths in enumerate(DOCUMENTS):
+    at = 0
+    for length in lengths:
+      document = (slice(row, row + 1), slice(at, at + length))
+      alone_BTD = run(params, x_BTD[document], pos_BT[document])[0]
+      equal(f"document {document} alone against packed", alone_BTD, packed_BTD[document])
+      at += length
+
+
+def padding(mixer: Mixer) -> None:
+  """A document says the same with padding (tokens of position 0) before it, behind it and between
+  it and another; and so it goes on after padding before it.
+  """
+  params, x_BTD, pos_BT = inputs(mixer)
+  run = jax.jit(mixer.apply)
+  size = DOCUMENTS[0][0]
+  alone_BTD = run(params, x_BTD[:, :size], pos_BT[:1, :size].repeat(BATCH, 0))[0]
+  for before in (2, LENGTH - size):
+    place = slice(before, before + size)
+    padded_BT = jnp.zeros((BATCH, LENGTH), jnp.int32).at[:, place].set(jnp.arange(size))
+    padded_BTD = x_BTD[:, ::-1].at[:, place].set(x_BTD[:, :size])
+    y_BTD = run(params, padded_BTD, padded_BT)[0][:, place]
+    equal(f"a document behind {before} of padding", y_BTD, alone_BTD)
+    cut, state = before + size - 1, mixer.init_state(BATCH, WIDTH, LENGTH)
+    _, state = run(params, padded_BTD[:, :cut], padded_BT[:, :cut], state)
+    last = slice(cut, cut + 1)
+    y_BTD, _ = run(params, padded_BTD[:, last], padded_BT[:, last], state)
+    equal(f"its last token after {before} of padding", y_BTD, alone_BTD[:, -1:])
+
+
+def names(mixer: Mixer) -> None:
+  """The letters of every parameter and state leaf are its axes: as many as its rank, rows first in
+  a state.
+  """
+  params, _, _ = inputs(mixer)
+  state = mixer.init_state(BATCH, WIDTH, LENGTH)
+  for path, leaf in {**by_path(params["params"]), **by_path(state)}.items():
+    if len(axes.letters(path)) != leaf.ndim:
+      raise LawBroken(
+        f"{path} has {leaf.ndim} axes; its letters {axes.letters(path)!r} name "
+        f"{len(axes.letters(path))}"
+      )
+  for path, leaf in by_path(state).items():
+    if "B" in axes.letters(path) and leaf.shape[axes.letters(path).index("B")] != BATCH:
+      raise LawBroken(f"axis B of state {path} is not the rows")
+  for path, leaf in by_path(params["params"]).items():
+    if leaf.dtype != jnp.float32:
+      raise LawBroken(f"{path} is {leaf.dtype}; parameters are float32 masters")
+
+
+def bfloat16(mixer: Mixer) -> None:
+  """In bfloat16 outputs keep their dtype, stay near float32's, and all gradients are finite."""
+  params, x_BTD, pos_BT = inputs(mixer)
+
+  @jax.jit
+  def loss(params: Any, x_BTD: jax.Array) -> tuple[jax.Array, jax.Array]:
+    y_BTD = mixer.apply(params, x_BTD, pos_BT)[0]
+    return jnp.sum(jnp.square(y_BTD.astype(jnp.float32))), y_BTD
+
+  grads, y_BTD = jax.jit(jax.grad(loss, argnums=(0, 1), has_aux=True))(
+    params, x_BTD.astype(jnp.bfloat16)
+  )
+  if y_BTD.dtype != jnp.bfloat16:
+    raise LawBroken(f"bfloat16 in, {y_BTD.dtype} out")
+  equal("bfloat16 against float32", y_BTD.astype(jnp.float32), loss(params, x_BTD)[1], 0.1)
+  for path, leaf in by_path(grads).items():
+    if not bool(jnp.isfinite(leaf).all()):
+      raise LawBroken(f"the gradient of {path} is not finite in bfloat16")
+
+
+def learning(mixer: Mixer) -> None:
+  """Every parameter gets a gradient that is finite and not zero."""
+  params, x_BTD, pos_BT = inputs(mixer)
+  weight_D = jnp.arange(1.0, WIDTH + 1)
+  grads = jax.jit(jax.grad(lambda p: jnp.sum(mixer.apply(p, x_BTD, pos_BT)[0] * weight_D)))(params)
+  for path, leaf in by_path(grads["params"]).items():
+    if not bool(jnp.isfinite(leaf).all()):
+      raise LawBroken(f"the gradient of {path} is not finite")
+    if not bool(jnp.any(leaf != 0)):
+      raise LawBroken(f"the gradient of {path} is zero everywhere: it is never learned")

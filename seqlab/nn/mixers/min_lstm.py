@@ -1,0 +1,38 @@
+"""minLSTM: an LSTM without the hidden state in its gates, hence a linear scan.
+
+Feng 2024 ("Were RNNs all we needed?", arXiv:2410.01201, section 3.2 and appendix B):
+
+    f_t, i_t = sigmoid(x_t @ W_f + b_f), sigmoid(x_t @ W_i + b_i), over their sum
+    h_t = f_t * h_{t-1} + i_t * g(x_t @ W_h + b_h)
+
+g as in minGRU; `positive=False` gives the paper's first form (g the identity).
+"""
+
+import jax
+import jax.numpy as jnp
+
+from seqlab.nn.mixers.min_gru import above_zero
+from seqlab.nn.mixers.recurrent import Recurrent, gates
+from seqlab.ops.backend import widened
+from seqlab.ops.linear_recurrence import linear_recurrence
+
+
+class MinLSTM(Recurrent):
+  """positive: candidates through g, else as they are. forget_bias: where the forget gate's bias
+  starts.
+  """
+
+  positive: bool = True
+  forget_bias: float = 0.0
+
+  def recur(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int
+  ) -> tuple[jax.Array, dict]:
+    x_BTGF = widened(gates(self, x_BTD, hidden, (self.forget_bias, 0.0, 0.0)))
+    # f / (f + i) = sigmoid(log f - log i), which does not divide by nothing where both are closed
+    forget_BTF, input_BTF = (jax.nn.log_sigmoid(x_BTGF[:, :, gate]) for gate in range(2))
+    keep_BTF = jax.nn.sigmoid(forget_BTF - input_BTF)
+    new_BTF = above_zero(x_BTGF[:, :, 2]) if self.positive else x_BTGF[:, :, 2]
+    kept_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, keep_BTF)
+    h_BTF = linear_recurrence(kept_BTF, (1 - keep_BTF) * new_BTF, start["h_BF"])
+    return h_BTF, dict(h_BF=h_BTF[:, -1])

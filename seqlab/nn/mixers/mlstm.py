@@ -1,0 +1,83 @@
+"""The matrix LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 19 to 27), in the block of its
+figure 10: no recurrent weights, and an input gate that is an exponent.
+
+q and k come from a short convolution of u, v from u itself, each by a matrix within heads; gates
+come from all three. The output is the heads under RMS norm plus what the convolution found, times
+silu of a gate. Gates' biases start as in the authors' code.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab.nn.layers import Norm, bias
+from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.parts import (
+  check_positive,
+  convolved,
+  divided,
+  heads_first,
+  projected,
+  to_width,
+  window,
+  within_heads,
+)
+from seqlab.ops.backend import widened
+from seqlab.ops.mlstm import mlstm
+
+STATE = "s_BHNK", "n_BHN", "m_BH"
+
+
+class MLSTM(Mixer):
+  """heads. expand: how much wider than the input the heads are together. conv: steps of the
+  convolution before queries and keys.
+  """
+
+  heads: int = 4
+  expand: int = 2
+  conv: int = 4
+
+  def check(self, width: int) -> None:
+    check_positive(self, "heads", "expand", "conv")
+    divided(self.expand * width, self.heads, f"{self.expand} times the width,")
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    width, heads = x_BTD.shape[-1], self.heads
+    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    shape = heads, divided(self.expand * width, heads)
+    u_BTHK, gate_BTHK = (projected(self, name, x_BTD, *shape) for name in ("u", "gate"))
+    c_BTHK, last = convolved(self, "u", u_BTHK, pos_BT, start, self.conv)
+    c_BTHK = jax.nn.silu(c_BTHK + bias(self, "u_conv_bias_HK", shape).astype(c_BTHK.dtype))
+    q_BTHK, k_BTHK, v_BTHK = (
+      within_heads(self, name, x) for name, x in dict(q=c_BTHK, k=c_BTHK, v=u_BTHK).items()
+    )
+    qkv_BTHK = jnp.concatenate([q_BTHK, k_BTHK, v_BTHK], -1)
+    gates_BTHG = within_heads(self, "gates", qkv_BTHK, 2, std=0.02)
+    gates_BTHG = widened(gates_BTHG) + self.param("gates_bias_HG", _first, heads)
+    i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
+    k_BTHK *= shape[1] ** -0.5
+    arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
+    y_BHTK, *after = mlstm(*arrays, pos_BT == 0, *(start[name] for name in STATE))
+    y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
+    y_BTHK += bias(self, "skip_HK", shape, 1.0).astype(y_BTHK.dtype) * c_BTHK
+    y_BTD = to_width(self, y_BTHK * jax.nn.silu(gate_BTHK), width)
+    return y_BTD, None if state is None else dict(zip(STATE, after, strict=True)) | last
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    heads, size = self.heads, self.expand * width // self.heads
+    return dict(
+      s_BHNK=jnp.zeros((batch, heads, size, size), jnp.float32),
+      n_BHN=jnp.zeros((batch, heads, size), jnp.float32),
+      m_BH=jnp.zeros((batch, heads), jnp.float32),
+      **window("u", batch, self.conv, heads, size),
+    )
+
+
+def _first(key: jax.Array, heads: int) -> jax.Array:
+  """Biases of the input and forget gates, [H, 2]: inputs near nothing, memories of all lengths."""
+  return jnp.stack([jnp.full(heads, -10.0), jnp.linspace(3.0, 6.0, heads)], 1)

@@ -1,0 +1,37 @@
+"""Two mixers side by side on one input (Hymba, arXiv:2411.13676, equation 3): the mean of their
+outputs, each under a norm of its own.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab.nn.layers import Norm
+from seqlab.nn.mixers.base import Mixer
+
+
+class Parallel(Mixer):
+  """one, other: the mixers."""
+
+  one: Mixer
+  other: Mixer
+
+  def check(self, width: int) -> None:
+    self.one.check(width)
+    self.other.check(width)
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    after, sum_BTD = {}, jnp.zeros_like(x_BTD)
+    for name, mixer in dict(left=self.one, right=self.other).items():
+      y_BTD, after[name] = mixer.clone(parent=self, name=name)(x_BTD, pos_BT, state and state[name])
+      sum_BTD += 0.5 * Norm(name=f"{name}_norm")(y_BTD)
+    return sum_BTD, None if state is None else after
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    both = dict(left=self.one, right=self.other).items()
+    return {name: mixer.init_state(batch, width, capacity, dtype) for name, mixer in both}

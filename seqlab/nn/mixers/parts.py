@@ -1,0 +1,153 @@
+"""What mixers whose state is a matrix a head share: the ways in and out, and the short convolution
+before them.
+"""
+
+from collections.abc import Callable
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab import axes
+from seqlab.errors import UserError
+from seqlab.nn.layers import Norm, weight
+from seqlab.ops.backend import widened
+from seqlab.ops.dense import dense
+from seqlab.ops.short_convolution import short_convolution
+
+
+def check_positive(mixer: nn.Module, *names: str) -> None:
+  """Raises a UserError where a number among these fields is not above zero."""
+  for name in names:
+    if not 0 < getattr(mixer, name) < float("inf"):
+      raise UserError(f"{name}={getattr(mixer, name)} must be positive")
+
+
+def divided(total: int, heads: int, what: str = "the width") -> int:
+  """The width of a head.
+
+  Raises:
+    UserError: the heads do not divide the total.
+  """
+  if total % heads:
+    raise UserError(f"heads={heads} does not divide {what} {total}; choose a divisor")
+  return total // heads
+
+
+def projected(
+  module: nn.Module, name: str, x_BTD: jax.Array, heads: int, head_width: int
+) -> jax.Array:
+  """[B, T, H, K]."""
+  w_DHK = weight(module, f"{name}_DHK", (x_BTD.shape[-1], heads, head_width))
+  return axes.constrain(dense(x_BTD, w_DHK), "BTHK")
+
+
+def per_head(module: nn.Module, name: str, x_BTD: jax.Array, heads: int) -> jax.Array:
+  """One number a head, [B, T, H], in float32."""
+  w_DH = weight(module, f"{name}_DH", (x_BTD.shape[-1], heads))
+  return widened(axes.constrain(dense(x_BTD, w_DH), "BTH"))
+
+
+def convolved(
+  module: nn.Module, name: str, x: jax.Array, pos_BT: jax.Array, state: dict, size: int
+) -> tuple[jax.Array, dict]:
+  """A causal convolution over `size` steps of each channel of x, [B, T, F] or [B, T, H, K], and the
+  inputs that the next call needs, under the name that `window` gives them.
+  """
+  letters = "F" if x.ndim == 3 else "HK"
+  w = weight(module, f"{name}_conv_W{letters}", (size, *x.shape[2:]), std=size**-0.5)
+  before = state[f"{name}_window_BW{letters}"]
+  flat_BWF = before.reshape(*before.shape[:2], -1)
+  y_BTF, last_BWF = short_convolution(
+    x.reshape(*x.shape[:2], -1), w.reshape(size, -1), pos_BT, flat_BWF
+  )
+  return y_BTF.reshape(x.shape), {f"{name}_window_BW{letters}": last_BWF.reshape(before.shape)}
+
+
+def window(name: str, batch: int, size: int, *shape: int) -> dict:
+  """The state of `convolved` before the first token."""
+  letters = "F" if len(shape) == 1 else "HK"
+  return {f"{name}_window_BW{letters}": jnp.zeros((batch, size - 1, *shape), jnp.float32)}
+
+
+def in_sight(
+  x_BTD: jax.Array, pos_BT: jax.Array, before_BWD: jax.Array, size: int, dilation: int = 1
+) -> tuple[jax.Array, jax.Array]:
+  """What a convolution of `size` places, `dilation` steps apart, sees from each step, the oldest
+  first, [B, T, W, D], inputs of other documents being 0; and the inputs that the next call needs.
+  `before_BWD` are the (size - 1) * dilation inputs before.
+  """
+  length, reach = x_BTD.shape[1], (size - 1) * dilation
+  all_BTD = jnp.concatenate([before_BWD.astype(x_BTD.dtype), x_BTD], 1)
+  lags = range(reach, -1, -dilation)
+  seen = [
+    jnp.where((pos_BT >= lag)[..., None], all_BTD[:, reach - lag : reach - lag + length], 0)
+    for lag in lags
+  ]
+  return jnp.stack(seen, 2), all_BTD[:, length:].astype(before_BWD.dtype)
+
+
+def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Array:
+  """The input one step earlier, 0 where a document begins (RWKV's token shift)."""
+  all_BTD = jnp.concatenate([before_BD[:, None].astype(x_BTD.dtype), x_BTD[:, :-1]], 1)
+  return jnp.where((pos_BT > 0)[..., None], all_BTD, 0)
+
+
+def heads_first(*arrays: jax.Array) -> tuple[jax.Array, ...]:
+  """[B, T, H, ...] -> [B, H, T, ...], as the ops take them."""
+  return tuple(jnp.swapaxes(x, 1, 2) for x in arrays)
+
+
+def to_width(module: nn.Module, y_BTHK: jax.Array, width: int) -> jax.Array:
+  """The way out, [B, T, D]."""
+  w_HKD = weight(module, "out_HKD", (*y_BTHK.shape[2:], width))
+  return dense(y_BTHK, w_HKD, contract=2)
+
+
+def gated(
+  module: nn.Module,
+  y_BTHK: jax.Array,
+  x_BTD: jax.Array,
+  activation: Callable = jax.nn.silu,
+) -> jax.Array:
+  """Each head under RMS norm, times a gate of the input (arXiv:2307.08621, equation 8)."""
+  gate_BTHK = projected(module, "gate", x_BTD, *y_BTHK.shape[2:])
+  return Norm(name="head_norm")(y_BTHK) * activation(gate_BTHK)
+
+
+def unit(x: jax.Array) -> jax.Array:
+  """x over its length in the last axis, in x's dtype."""
+  wide = widened(x)
+  return (wide * jax.lax.rsqrt(jnp.sum(wide * wide, -1, keepdims=True) + 1e-6)).astype(x.dtype)
+
+
+def within_heads(
+  module: nn.Module, name: str, x_BTHK: jax.Array, out: int = 0, std: float | None = None
+) -> jax.Array:
+  """x @ W with a matrix for each head, to `out` numbers or as many as there are."""
+  heads, size = x_BTHK.shape[2:]
+  w_HKK = weight(module, f"{name}_HKK", (heads, size, out or size), std=std or size**-0.5)
+  return jnp.einsum("bthk,hkj->bthj", x_BTHK, w_HKK.astype(x_BTHK.dtype))
+
+
+def first_steps(key: jax.Array, size: int) -> jax.Array:
+  """Numbers whose softplus is drawn between 0.001 and 0.1, evenly in the logarithm: time steps as
+  Mamba's start (arXiv:2312.00752, section 3.6).
+  """
+  step = jnp.exp(jax.random.uniform(key, (size,), minval=jnp.log(0.001), maxval=jnp.log(0.1)))
+  return step + jnp.log(-jnp.expm1(-step))
+
+
+def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[jax.Array, jax.Array]:
+  """Time steps softplus(x @ W + b) and what decays over them, -exp(a) times them, both [B, T, H] in
+  float32; they start as Mamba-2's do (arXiv:2405.21060, in the authors' code).
+  """
+
+  def first_rate(key: jax.Array) -> jax.Array:
+    return jnp.log(jax.random.uniform(key, (heads,), minval=1.0, maxval=16.0))
+
+  step_BTH = per_head(module, "step", x_BTD, heads) + module.param(
+    "step_bias_H", first_steps, heads
+  )
+  step_BTH = jax.nn.softplus(step_BTH)
+  return step_BTH, -jnp.exp(module.param("rate_H", first_rate)) * step_BTH

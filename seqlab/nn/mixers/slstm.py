@@ -1,0 +1,70 @@
+"""The scalar LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 8 to 18), in the block of its
+figure 9 less that block's channel mixing: recurrent weights within heads, and an input gate that is
+an exponent.
+
+Input and forget gates read a short convolution of x, cell and output gate x itself. The output is
+the heads under RMS norm.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from seqlab import axes
+from seqlab.errors import UserError
+from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.parts import check_positive, convolved, divided, to_width, window
+from seqlab.ops.dense import dense
+from seqlab.ops.slstm import slstm
+
+STATE = "h_BHK", "c_BHK", "n_BHK", "m_BHK"
+
+
+class SLSTM(Mixer):
+  """heads. conv: steps of the convolution before the input and forget gates; 0 for none."""
+
+  heads: int = 4
+  conv: int = 4
+
+  def check(self, width: int) -> None:
+    check_positive(self, "heads")
+    if self.conv < 0:
+      raise UserError(f"conv={self.conv} must be positive, or 0 for no convolution")
+    divided(width, self.heads)
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    width = x_BTD.shape[-1]
+    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    shape = self.heads, divided(width, self.heads)
+    c_BTD, last = x_BTD, {}
+    if self.conv:
+      c_BTD, last = convolved(self, "in", x_BTD, pos_BT, start, self.conv)
+      c_BTD = jax.nn.silu(c_BTD + bias(self, "conv_bias_F", (width,)).astype(c_BTD.dtype))
+    w_DHGK = {n: weight(self, f"{n}_DHGK", (width, shape[0], 2, shape[1])) for n in ("if", "zo")}
+    x_BTHGK = [dense(c_BTD, w_DHGK["if"]), dense(x_BTD, w_DHGK["zo"])]
+    gates_HGK = self.param("bias_HGK", lambda _: _first_biases(*shape))
+    x_BTHGK = axes.constrain(jnp.concatenate(x_BTHGK, 3) + gates_HGK.astype(x_BTD.dtype), "BTHGK")
+    w_HKGK = weight(self, "recurrent_HKGK", (*shape, 4, shape[1]), std=(3 * shape[1]) ** -0.5)
+    y_BTHK, *after = slstm(x_BTHGK, w_HKGK, pos_BT == 0, *(start[name] for name in STATE))
+    y_BTHK = Norm(name="head_norm")(y_BTHK.astype(x_BTD.dtype))
+    y_BTD = to_width(self, y_BTHK, width)
+    return y_BTD, None if state is None else dict(zip(STATE, after, strict=True)) | last
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    zeros = jnp.zeros((batch, self.heads, width // self.heads), jnp.float32)
+    return dict.fromkeys(STATE, zeros) | (
+      window("in", batch, self.conv, width) if self.conv else {}
+    )
+
+
+def _first_biases(heads: int, size: int) -> jax.Array:
+  """[H, 4, K]: forget gates that start between 3 and 6, the rest at zero."""
+  zeros_HK = jnp.zeros((heads, size))
+  forget_HK = zeros_HK + jnp.linspace(3.0, 6.0, size)
+  return jnp.stack([zeros_HK, forget_HK, zeros_HK, zeros_HK], 1)

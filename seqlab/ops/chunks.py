@@ -1,0 +1,78 @@
+"""Time in chunks, for recurrences whose state decays: within a chunk all pairs of steps meet at
+once, and from chunk to chunk goes a state.
+
+Owes the rest exact resets: what stands on two sides of one is masked, never divided out, and a
+decay is the exponent of a sum that is zero or negative.
+"""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax import lax
+
+
+def in_chunks(x_BHT, size: int, fill: float = 0):
+  """[B, H, T, ...] -> [B, H, chunks, size, ...], the last chunk filled up with `fill`."""
+  missing = -x_BHT.shape[2] % size
+  sides = (0, 0), (0, 0), (0, missing), *((0, 0),) * (x_BHT.ndim - 3)
+  filled = jnp.pad(x_BHT, sides, constant_values=fill)
+  return filled.reshape(*x_BHT.shape[:2], -1, size, *x_BHT.shape[3:])
+
+
+def out_of_chunks(x_BHCW, length: int):
+  """The reverse of `in_chunks`."""
+  return x_BHCW.reshape(*x_BHCW.shape[:2], -1, *x_BHCW.shape[4:])[:, :, :length]
+
+
+class Decays(NamedTuple):
+  """Of chunks [B, H, C, W]: `total` is what has decayed since before the chunk, [B, H, C, W, N],
+  and `began` counts the documents that began in it so far, [B, 1, C, W].
+  """
+
+  total: jax.Array
+  began: jax.Array
+
+  @classmethod
+  def of(cls, g_BHTN, reset_BT, size: int) -> "Decays":
+    """From the logarithms of decays and the starts of documents of whole sequences."""
+    total = jnp.cumsum(in_chunks(g_BHTN, size), 3)
+    return cls(total, jnp.cumsum(in_chunks(reset_BT[:, None].astype(jnp.int32), size), 3))
+
+  def from_start(self):
+    """What is left of the state before the chunk at each step, [B, H, C, W, N]."""
+    return jnp.where((self.began == 0)[..., None], jnp.exp(self.total), 0)
+
+  def to_end(self):
+    """What is left at the end of the chunk of what each step added, [B, H, C, W, N]."""
+    last = self.total[..., -1:, :]
+    same = self.began == self.began[..., -1:]
+    return jnp.where(same[..., None], jnp.exp(last - self.total), 0)
+
+  def whole(self):
+    """What is left of the state before the chunk after it, [B, H, C, N]."""
+    return self.from_start()[..., -1, :]
+
+  def seen(self):
+    """Whether what a step (second axis) adds reaches another, [B, 1, C, W, W]."""
+    order = jnp.tril(jnp.ones((self.total.shape[3],) * 2, bool))
+    return order & (self.began[..., :, None] == self.began[..., None, :])
+
+  def between(self):
+    """What is left at a step (first axis) of what another (second) added, [B, H, C, W, W, N]."""
+    apart = self.total[..., :, None, :] - self.total[..., None, :, :]
+    seen = self.seen()[..., None]
+    # masked twice: the exponent of what lies ahead may overflow, and 0 * inf would reach gradients
+    return jnp.where(seen, jnp.exp(jnp.where(seen, apart, 0)), 0)
+
+
+def carried(whole_BHCN, added_BHCNK, s_BHNK):
+  """S_c = whole_c * S_{c-1} + added_c: (the state before each chunk, the last state)."""
+
+  def step(s_BHNK, now):
+    whole_BHN, added_BHNK = now
+    return whole_BHN[..., None] * s_BHNK + added_BHNK, s_BHNK
+
+  each = jnp.moveaxis(whole_BHCN, 2, 0), jnp.moveaxis(added_BHCNK, 2, 0)
+  s_BHNK, before = lax.scan(step, s_BHNK, each)
+  return jnp.moveaxis(before, 0, 2), s_BHNK

@@ -1,0 +1,73 @@
+"""The gated delta rule, which corrects what a matrix says of a key rather than adding to it:
+
+    S_t = exp(g_t) * (S_{t-1} - b_t k_t (k_t^T S_{t-1})) + b_t k_t v_t^T,    y_t = q_t S_t
+
+Gated DeltaNet (arXiv:2412.06464, equation 10); without decay DeltaNet (arXiv:2406.06484, equation
+4). The fast form is theirs by chunks: the corrections u_t of a chunk, S_t = exp(g_t) S_{t-1} +
+k_t u_t^T, solve a triangular system (the UT transform), which is made for all chunks at once
+before the loop from chunk to chunk.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from seqlab.ops.backend import backend, wide
+from seqlab.ops.chunks import Decays, in_chunks, out_of_chunks
+from seqlab.ops.dense import matmul
+
+CHUNK = 32
+
+
+def delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK):
+  """The loop, one step at a time."""
+  dtype = wide(v_BHTK.dtype)
+
+  def step(s_BHNK, now):
+    q_BHN, k_BHN, v_BHK, b_BH, g_BH, reset_B = now
+    s_BHNK = jnp.where(reset_B[:, None, None, None], 0, s_BHNK) * jnp.exp(g_BH)[..., None, None]
+    u_BHK = b_BH[..., None] * (v_BHK - jnp.einsum("bhn,bhnk->bhk", k_BHN, s_BHNK))
+    s_BHNK = s_BHNK + jnp.einsum("bhn,bhk->bhnk", k_BHN, u_BHK)
+    return s_BHNK, jnp.einsum("bhn,bhnk->bhk", q_BHN, s_BHNK)
+
+  each = [jnp.moveaxis(x.astype(dtype), 2, 0) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT)]
+  s_BHNK, y_TBHK = lax.scan(step, s_BHNK.astype(dtype), (*each, reset_BT.T))
+  return jnp.moveaxis(y_TBHK, 0, 2).astype(v_BHTK.dtype), s_BHNK
+
+
+def delta_rule(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: int = CHUNK):
+  """q_BHTN, k_BHTN: [B, H, T, N], keys of length 1; v_BHTK: [B, H, T, K]; b_BHT: how much of a
+  correction is made, from 0 to 2; g_BHT: logarithms of decays, none above 0; reset_BT: bool;
+  s_BHNK: the state before.
+
+  Returns (y_BHTK in v's dtype, s_BHNK): every output, and the last state in float32 at least. Where
+  reset_BT is true the state is zero before that step. chunk: steps of a chunk.
+  """
+  length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
+  if backend() == "reference" or length == 1:
+    return delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK)
+  decays = Decays.of(g_BHT[..., None].astype(dtype), reset_BT, min(chunk, length))
+  q, k, v, b = (
+    in_chunks(x, min(chunk, length)) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None])
+  )
+  between, start = decays.between()[..., 0], decays.from_start()
+  k_NW, b = jnp.swapaxes(k, 3, 4), b.astype(dtype)
+  system = jnp.tril(b * between * matmul(k, k_NW), -1)  # its diagonal of ones is left out
+  sides = jnp.concatenate([b * v, b * start * k], -1)
+  solved = lax.linalg.triangular_solve(
+    system, sides, left_side=True, lower=True, unit_diagonal=True
+  )
+  first, per_state = jnp.split(solved, [v.shape[-1]], -1)
+  to_end = (jnp.swapaxes(decays.to_end(), 3, 4) * k_NW).astype(v.dtype)
+
+  def step(s_BHNK, now):
+    first, per_state, to_end, whole = now
+    u_BHWK = first - matmul(per_state, s_BHNK)
+    after = whole[..., None] * s_BHNK + matmul(to_end, u_BHWK)
+    return after, (s_BHNK, u_BHWK)
+
+  each = [jnp.moveaxis(x, 2, 0) for x in (first, per_state, to_end, decays.whole())]
+  s_BHNK, kept = lax.scan(step, s_BHNK.astype(dtype), each)
+  before, u = (jnp.moveaxis(x, 0, 2) for x in kept)
+  scores = (matmul(q, k_NW) * between).astype(v.dtype)
+  y = matmul(scores, u) + matmul((q * start).astype(v.dtype), before)
+  return out_of_chunks(y.astype(v.dtype), length), s_BHNK

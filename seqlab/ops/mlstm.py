@@ -1,0 +1,87 @@
+"""The matrix LSTM of xLSTM (arXiv:2405.04517, equations 19 to 27), whose input gate is an exponent:
+
+    S_t = f_t S_{t-1} + i_t k_t v_t^T,   n_t = f_t n_{t-1} + i_t k_t
+    y_t = q_t S_t / max(|q_t n_t|, 1),   log f_t = logsigmoid(.), log i_t = anything
+
+S and n are kept divided by exp(m_t), m_t = max(log f_t + m_{t-1}, log i_t), so that nothing
+overflows (equations 15 to 17). Outputs do not depend on m, which hence has no gradient. The fast
+form is the chunkwise one of arXiv:2503.14376, with n as one more column of S.
+"""
+
+import jax.numpy as jnp
+from jax import lax
+
+from seqlab.ops.backend import backend, wide
+from seqlab.ops.chunks import Decays, in_chunks, out_of_chunks
+from seqlab.ops.dense import matmul
+
+CHUNK = 64
+NOTHING = -1e30  # the logarithm of no input; finite, so that differences of two are
+
+
+def mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH):
+  """The loop, one step at a time."""
+  dtype = wide(v_BHTK.dtype)
+
+  def step(state, now):
+    (s_BHNK, n_BHN, m_BH), (q_BHN, k_BHN, v_BHK, i_BH, f_BH, reset_B) = state, now
+    kept_BH = f_BH + jnp.where(reset_B[:, None], NOTHING, m_BH)
+    m_BH = lax.stop_gradient(jnp.maximum(kept_BH, i_BH))
+    f_BH1, i_BH1 = jnp.exp(kept_BH - m_BH)[..., None], jnp.exp(i_BH - m_BH)[..., None]
+    s_BHNK = f_BH1[..., None] * s_BHNK + jnp.einsum("bhn,bhk->bhnk", i_BH1 * k_BHN, v_BHK)
+    n_BHN = f_BH1 * n_BHN + i_BH1 * k_BHN
+    y_BHK = jnp.einsum("bhn,bhnk->bhk", q_BHN, s_BHNK)
+    sum_BH = jnp.einsum("bhn,bhn->bh", q_BHN, n_BHN)
+    return (s_BHNK, n_BHN, m_BH), y_BHK / jnp.maximum(jnp.abs(sum_BH), jnp.exp(-m_BH))[..., None]
+
+  each = [jnp.moveaxis(x.astype(dtype), 2, 0) for x in (q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT)]
+  first = tuple(x.astype(dtype) for x in (s_BHNK, n_BHN, lax.stop_gradient(m_BH)))
+  last, y_TBHK = lax.scan(step, first, (*each, reset_BT.T))
+  return jnp.moveaxis(y_TBHK, 0, 2).astype(v_BHTK.dtype), *last
+
+
+def mlstm(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH, chunk: int = CHUNK):
+  """q_BHTN, k_BHTN: [B, H, T, N]; v_BHTK: [B, H, T, K]; i_BHT, f_BHT: logarithms of the gates, f's
+  none above 0; reset_BT: bool; s_BHNK, n_BHN, m_BH: the state before.
+
+  Returns (y_BHTK in v's dtype, s_BHNK, n_BHN, m_BH): every output, and the last state in float32 at
+  least. Where reset_BT is true the state is zero before that step. chunk: steps of a chunk.
+  """
+  length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
+  if backend() == "reference" or length == 1:
+    return mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH)
+  size = min(chunk, length)
+  decays = Decays.of(f_BHT[..., None].astype(dtype), reset_BT, size)
+  ones_BHT1 = jnp.ones((*v_BHTK.shape[:3], 1), v_BHTK.dtype)
+  q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, jnp.append(v_BHTK, ones_BHT1, -1)))
+  i = in_chunks(i_BHT.astype(dtype), size, fill=NOTHING)
+  total, began = decays.total[..., 0], decays.began
+
+  # Logarithms of what is left of each step's input, at the end of its chunk and at each step.
+  end = jnp.where(began == began[..., -1:], total[..., -1:] - total + i, NOTHING)
+  most_end = lax.stop_gradient(jnp.max(end, -1))
+  added = matmul(jnp.swapaxes(k * jnp.exp(end - most_end[..., None])[..., None], 3, 4), v)
+  whole = jnp.where(began[..., -1] == 0, total[..., -1], NOTHING)
+
+  def step(state, now):
+    (s, m), (whole, most, added) = state, now
+    after = lax.stop_gradient(jnp.maximum(whole + m, most))
+    kept, new = jnp.exp(whole + m - after), jnp.exp(most - after)
+    return (kept[..., None, None] * s + new[..., None, None] * added, after), (s, m)
+
+  first = jnp.append(s_BHNK, n_BHN[..., None], -1).astype(dtype)
+  each = [jnp.moveaxis(x, 2, 0) for x in (whole, most_end, added)]
+  m_BH = lax.stop_gradient(m_BH.astype(dtype))
+  (s_BHNK, m_BH), kept = lax.scan(step, (first, m_BH), each)
+  before, m_before = (jnp.moveaxis(x, 0, 2) for x in kept)
+
+  inside = total[..., :, None] - total[..., None, :] + i[..., None, :]
+  inside = jnp.where(decays.seen(), inside, NOTHING)
+  across = jnp.where(began == 0, total, NOTHING) + m_before[..., None]
+  m = lax.stop_gradient(jnp.maximum(jnp.max(inside, -1), across))[..., None]
+  scores = matmul(q, jnp.swapaxes(k, 3, 4)) * jnp.exp(inside - m)
+  y = matmul(scores.astype(v.dtype), v)
+  y += matmul((q * jnp.exp(across[..., None] - m)).astype(v.dtype), before)
+  y = y[..., :-1] / jnp.maximum(jnp.abs(y[..., -1:]), jnp.exp(-m))
+  y_BHTK = out_of_chunks(y.astype(v.dtype), length)
+  return y_BHTK, s_BHNK[..., :-1], s_BHNK[..., -1], m_BH
