@@ -24,6 +24,7 @@ from seqlab.errors import UserError, nearest
 from seqlab.leaves import path_of
 
 ALPHABET = "BTSDFHKNGWVCELYXZR"
+ELEMENTWISE = frozenset(["bias", "scale", "skip", "rate", "taps"])
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
 
 # Where each letter goes. `D` is sharded for storage only: in an activation `B` has spent fsdp
@@ -71,11 +72,11 @@ def fan_in_axes(name: str) -> tuple[int, ...]:
   A weight that ends in `D` writes to the residual stream (`out_HKD`: H and K are summed), one that
   ends in `R` to the rank of an adapter; any other reads its first letter (`q_DHK`: D), and a kernel
   over an image or a text that after its places (`conv_YXDF`: Y, X and D; `window_WDF`: W and D).
-  Stacking letters (L, E) are never summed. A vector has none, nor has a bias whatever its axes
-  (`bias_GF`, `q_bias_HK`).
+  Stacking letters (L, E) are never summed. A vector has none, nor has what is added or multiplied
+  element by element, whatever its axes: its name has one of `ELEMENTWISE` (`q_bias_HK`, `rate_FN`).
   """
   axes = letters(name)
-  if "bias" in name.rpartition("/")[2].split("_"):
+  if ELEMENTWISE & set(name.rpartition("/")[2].split("_")):
     return ()
   first = next((i for i, c in enumerate(axes) if c not in "LE"), len(axes))
   if len(axes) - first < 2:

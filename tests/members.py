@@ -39,7 +39,7 @@ SPECS = (
   "short_conv()",
   "qrnn()",
   "tcn(dilations=(1, 2))",
-  "hyena(order=8)",
+  "hyena(filter_width=8)",
   "parallel(left='min_gru()', right='attention(heads=2)')",
 )
 
@@ -48,7 +48,7 @@ OPTIONS = (
   "min_lstm(positive=False, hidden=24)",
   "s5(hidden=12, blocks=2)",
   "rg_lru(hidden=24, heads=2, conv=3)",
-  "mamba2(heads=2, states=4, expand=3, conv=2)",
+  "mamba2(heads=2, states=4, expand=3, conv=1)",
   "gla(heads=2, key_width=3)",
   "delta_net(heads=2, key_width=3, value_width=5, negative=True)",
   "gated_delta_net(heads=2, conv=3, negative=True)",
@@ -62,7 +62,7 @@ OPTIONS = (
   "differential_attention(heads=1, window=3, first=0.2)",
   "qrnn(size=3, hidden=24)",
   "tcn(size=2, dilations=(3,))",
-  "hyena(order=8, length=5, conv=2)",
+  "hyena(filter_width=8, length=5, conv=1)",
 )
 
 EVERY = (*SPECS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in OPTIONS))

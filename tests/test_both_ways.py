@@ -30,7 +30,7 @@ def inputs(spec):
 FAR = [spec for spec in SPECS if spec.partition("(")[0] in ("attention", "gru", "lstm", "min_gru")]
 
 
-@pytest.mark.parametrize("spec", [*FAR, "linear_attention()", "hyena(order=8)"])
+@pytest.mark.parametrize("spec", [*FAR, "linear_attention()", "hyena(filter_width=8)"])
 def test_a_token_sees_its_document_on_both_sides_and_nothing_else(spec):
   member, params, x_BTD = inputs(spec)
 

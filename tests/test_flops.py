@@ -148,7 +148,7 @@ def rwkv4():
 
 def rwkv7(heads=4, rank=D // 4):
   K = D // heads
-  return counted(4 * D * D + 6 * D * rank, 12 * D + K, D + K * D, 4 * 2 * K * D)
+  return counted(4 * D * D + 6 * D * rank, 11 * D + K, D + K * D, 4 * 2 * K * D)
 
 
 def mla(heads=4, latent=D // 2, rope_width=0, head_width=0, window=0):
@@ -162,7 +162,7 @@ def mla(heads=4, latent=D // 2, rope_width=0, head_width=0, window=0):
 def differential_attention(heads=2, window=0):
   size, slots = D // (2 * heads), window or T + 1
   scores = 2 * 2 * T * heads * 3 * size
-  return counted(4 * D * D, 2 * D + 2 * size, slots * (2 * D + 1) + 1, scores)
+  return counted(4 * D * D, 6 * size, slots * (2 * D + 1) + 1, scores)
 
 
 def short_conv(size=3):
@@ -180,10 +180,11 @@ def tcn(size=3, dilations=(1, 2, 4, 8)):
   return counted(weights, convolutions * D, (size - 1) * sum(dilations) * D)
 
 
-def hyena(length=1024, order=64, conv=3):
-  inside = 3 * order + 2 * order**2 + order * D  # weights of the filter, read once a lag
-  past = min(length, T + 1) - 1
-  more = inside + (3 * conv + 1) * D + 3 * order
+def hyena(length=1024, filter_width=64, conv=3):
+  units = filter_width
+  inside = 3 * units + 2 * units**2 + units * D  # weights of the filter, read once a lag
+  past = min(length - 1, T + 1)
+  more = inside + (3 * conv + 1) * D + 3 * units
   return counted(4 * D * D, more, (past + 3 * (conv - 1)) * D, 2 * inside * min(length, T) / T)
 
 
@@ -249,7 +250,7 @@ SPECS = (
   "qrnn(size=3, hidden=10)",
   "tcn()",
   "hyena()",
-  "hyena(length=6, order=8, conv=2)",
+  "hyena(length=6, filter_width=8, conv=2)",
   "parallel(left='lstm()', right='attention(heads=4)')",
 )
 

@@ -78,7 +78,8 @@ def costs(mixer: Mixer) -> None:
 def saving(mixer: Mixer) -> None:
   """Parameters and state come back from a checkpoint bit for bit, under their names."""
   params, x_BTD, pos_BT = inputs(mixer)
-  start = mixer.init_state(*x_BTD.shape[::2], x_BTD.shape[1])
+  batch, length, width = x_BTD.shape
+  start = mixer.init_state(batch, width, length)
   tree = {**params, "state": jax.jit(mixer.apply)(params, x_BTD, pos_BT, start)[1]}
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "saved"

@@ -47,7 +47,7 @@ def sharding(mixer: Mixer, sizes: dict[str, int] | None = None) -> None:
 
   def found(mesh: Mesh) -> dict[str, np.ndarray]:
     with axes.use_mesh(mesh):
-      run = jax.jit(jax.value_and_grad(lambda *given: objective.loss("model", *given, None, {})[0]))
+      run = jax.jit(jax.value_and_grad(lambda p, b: objective.loss("model", p, b, None, {})[0]))
       where = axes.sharding(params, mesh)
       loss, grads = run(jax.device_put(params, where), axes.put_batch(batch, mesh))
       return by_path(jax.device_get({"loss": loss, **grads}))

@@ -17,7 +17,7 @@ from seqlab.networks.ends import Ends
 from seqlab.networks.parts import common, headed, make_layers, reading
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
 from seqlab.nn.mixers.attention import Attention
-from seqlab.nn.mixers.base import prefixed
+from seqlab.nn.mixers.base import prefixed, remembers
 
 
 def decoder(config: ConfigDict, ends: Ends) -> Network:
@@ -98,11 +98,12 @@ def encoder_decoder(config: ConfigDict, ends: Ends, attention: str = "dot") -> N
   mixers = (layer.mixer for layer in layers if isinstance(layer.mixer, Attention))
   heads, dropout = next(((mixer.heads, mixer.dropout) for mixer in mixers), (0, 0.0))
   if attention == "none":
-    if heads:
-      raise UserError(
-        f"config.model.mixer={config.model.mixer!r}: attention() has no last state that "
-        f"encoder_decoder(attention='none') could hand over; use recurrent mixers"
-      )
+    for layer in layers:
+      if not remembers(layer.mixer, width):
+        raise UserError(
+          f"config.model.mixer={config.model.mixer!r}: {type(layer.mixer).__name__} has no last "
+          f"state that encoder_decoder(attention='none') could hand over; use recurrent mixers"
+        )
     return Network(EncoderDecoder(layers=layers, encoder_layers=layers, **common(config, ends)))
   if attention == "dot" and width % (heads or 4):
     raise UserError(

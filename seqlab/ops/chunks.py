@@ -11,6 +11,9 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+ALL = -100.0  # of a decay that leaves nothing: differences of larger sums would lose their digits
+NOTHING = -1e30  # the logarithm of nothing; finite, so that differences of two are
+
 
 def in_chunks(x_BHT, size: int, fill: float = 0):
   """[B, H, T, ...] -> [B, H, chunks, size, ...], the last chunk filled up with `fill`."""

@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import Decays, in_chunks, out_of_chunks
+from seqlab.ops.chunks import ALL, Decays, in_chunks, out_of_chunks
 from seqlab.ops.dense import matmul
 
 CHUNK = 32
@@ -45,7 +45,8 @@ def delta_rule(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: in
   length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
   if backend() == "reference" or length == 1:
     return delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK)
-  decays = Decays.of(g_BHT[..., None].astype(dtype), reset_BT, min(chunk, length))
+  g_BHT1 = jnp.maximum(g_BHT[..., None].astype(dtype), ALL)
+  decays = Decays.of(g_BHT1, reset_BT, min(chunk, length))
   q, k, v, b = (
     in_chunks(x, min(chunk, length)) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None])
   )

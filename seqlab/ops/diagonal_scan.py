@@ -9,16 +9,10 @@ The fast form holds one state at a time: a step makes its own a and b, and its o
 runs every chunk again from the state before it.
 """
 
-from collections.abc import Callable
-from typing import Any
-
-import jax
 import jax.numpy as jnp
-from jax import lax
 
-from seqlab.ops.backend import backend, wide
-
-CHUNK = 64
+from seqlab.ops.backend import wide
+from seqlab.ops.remembering import remembering
 
 
 def selective_scan(u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN):
@@ -55,27 +49,3 @@ def fixed_scan(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN):
   each = jnp.swapaxes(u_BTF, 0, 1).astype(dtype), reset_BT.T
   h_BFN, y_TBF = remembering(step, h_BFN, each)
   return jnp.swapaxes(y_TBF, 0, 1), h_BFN
-
-
-def remembering(step: Callable, first: Any, each: Any, chunk: int = CHUNK) -> tuple[Any, Any]:
-  """`lax.scan(step, first, each)` that keeps for its gradient the state before every chunk alone,
-  and computes those between anew.
-  """
-  length = len(jax.tree.leaves(each)[0])
-  if backend() == "reference" or length <= chunk:
-    return lax.scan(step, first, each)
-
-  def together(state, now):
-    return lax.scan(step, state, now)
-
-  whole = length // chunk * chunk
-  head, tail = (
-    jax.tree.map(lambda x, cut=cut: x[cut], each) for cut in (slice(whole), slice(whole, None))
-  )
-  chunks = jax.tree.map(lambda x: x.reshape(-1, chunk, *x.shape[1:]), head)
-  state, made = lax.scan(jax.checkpoint(together, prevent_cse=False), first, chunks)
-  made = jax.tree.map(lambda x: x.reshape(whole, *x.shape[2:]), made)
-  if whole < length:
-    state, rest = lax.scan(step, state, tail)
-    made = jax.tree.map(lambda x, y: jnp.concatenate([x, y]), made, rest)
-  return state, made

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import Decays, carried, in_chunks, out_of_chunks
+from seqlab.ops.chunks import ALL, Decays, carried, in_chunks, out_of_chunks
 from seqlab.ops.dense import matmul
 
 CHUNK, CHANNEL_CHUNK = 64, 16
@@ -50,7 +50,7 @@ def linear_attention(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK, chunk: in
   if backend() == "reference" or length == 1:
     return linear_attention_naive(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK)
   size, dtype = min(chunk or (CHANNEL_CHUNK if channels else CHUNK), length), wide(v_BHTK.dtype)
-  decays = Decays.of(g_BHTN.astype(dtype), reset_BT, size)
+  decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), ALL), reset_BT, size)
   q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, v_BHTK))
   if channels:
     # a sum that XLA makes without ever holding what it sums

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import Decays, in_chunks, out_of_chunks
+from seqlab.ops.chunks import NOTHING, Decays, in_chunks, out_of_chunks
 from seqlab.ops.dense import matmul
 
-CHUNK = 64
-NOTHING = -1e30  # the logarithm of no input; finite, so that differences of two are
+CHUNK, TINY = 64, 1e-30  # of a query that finds nothing
 
 
 def mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH):
@@ -32,7 +31,7 @@ def mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m
     n_BHN = f_BH1 * n_BHN + i_BH1 * k_BHN
     y_BHK = jnp.einsum("bhn,bhnk->bhk", q_BHN, s_BHNK)
     sum_BH = jnp.einsum("bhn,bhn->bh", q_BHN, n_BHN)
-    return (s_BHNK, n_BHN, m_BH), y_BHK / jnp.maximum(jnp.abs(sum_BH), jnp.exp(-m_BH))[..., None]
+    return (s_BHNK, n_BHN, m_BH), y_BHK / _least(sum_BH, m_BH)[..., None]
 
   each = [jnp.moveaxis(x.astype(dtype), 2, 0) for x in (q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT)]
   first = tuple(x.astype(dtype) for x in (s_BHNK, n_BHN, lax.stop_gradient(m_BH)))
@@ -82,6 +81,11 @@ def mlstm(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH, c
   scores = matmul(q, jnp.swapaxes(k, 3, 4)) * jnp.exp(inside - m)
   y = matmul(scores.astype(v.dtype), v)
   y += matmul((q * jnp.exp(across[..., None] - m)).astype(v.dtype), before)
-  y = y[..., :-1] / jnp.maximum(jnp.abs(y[..., -1:]), jnp.exp(-m))
+  y = y[..., :-1] / _least(y[..., -1:], m)
   y_BHTK = out_of_chunks(y.astype(v.dtype), length)
   return y_BHTK, s_BHNK[..., :-1], s_BHNK[..., -1], m_BH
+
+
+def _least(sum_, m):
+  """max(|q n|, 1) in units of exp(m), and above 0 where both are nothing."""
+  return jnp.maximum(jnp.maximum(jnp.abs(sum_), jnp.exp(-m)), TINY)

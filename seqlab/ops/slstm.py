@@ -14,8 +14,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
+from seqlab.ops.chunks import NOTHING
 from seqlab.ops.dense import product
-from seqlab.ops.mlstm import NOTHING
 from seqlab.ops.rnn import kept, states_before
 
 

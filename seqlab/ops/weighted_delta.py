@@ -7,7 +7,7 @@ taken out and what is put in are three vectors, and each key channel decays by i
 import jax.numpy as jnp
 
 from seqlab.ops.backend import wide
-from seqlab.ops.diagonal_scan import remembering
+from seqlab.ops.remembering import remembering
 
 
 def weighted_delta(q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK, reset_BT, s_BHNK):

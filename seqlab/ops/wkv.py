@@ -10,8 +10,8 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import wide
-from seqlab.ops.diagonal_scan import remembering
-from seqlab.ops.mlstm import NOTHING
+from seqlab.ops.chunks import NOTHING
+from seqlab.ops.remembering import remembering
 
 
 def wkv(k_BTF, v_BTF, w_F, u_F, reset_BT, a_BF, b_BF, m_BF):

@@ -6,7 +6,6 @@ in GPT-NeoX) or ALiBi positions (arXiv:2108.12409), RMS-normed queries and keys 
 and soft-capped scores (Gemma 2, arXiv:2408.00118).
 """
 
-import dataclasses
 from typing import Any, ClassVar
 
 import flax.linen as nn
@@ -83,17 +82,11 @@ class Attention(Mixer):
 
   def noncausal(self) -> Mixer | None:
     """The same attention without the causal mask."""
-    return self._as(AttentionBothWays)
+    return self.as_a(AttentionBothWays, of=Attention)
 
   def prefixed(self) -> Mixer | None:
     """The same attention, whose causal mask is lifted inside a prefix."""
-    return self._as(AttentionOverPrefix)
-
-  def _as(self, other: "type[Attention]") -> Mixer | None:
-    if type(self) is not Attention:  # a user's own, whose code must not be lost
-      return None
-    fields = (f.name for f in dataclasses.fields(self) if f.name not in ("parent", "name"))
-    return other(**{name: getattr(self, name) for name in fields}, parent=None)
+    return self.as_a(AttentionOverPrefix, of=Attention)
 
   def check(self, width: int) -> None:
     if self.positions not in POSITIONS:

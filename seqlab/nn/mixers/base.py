@@ -17,11 +17,14 @@ Recurrent state is float32 and ignores `capacity` (tokens a key-value cache can 
 (of a cache). State leaves are named by their axes like parameters (`h_BF`, `k_BHSK`).
 """
 
+import dataclasses
 from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from seqlab import axes
 
 
 class Mixer(nn.Module):
@@ -43,6 +46,15 @@ class Mixer(nn.Module):
     """
     return None
 
+  def as_a(self, kind: "type[Mixer]", of: "type[Mixer]") -> "Mixer | None":
+    """This mixer with the same arguments as one of another kind, where it is exactly `of`; None
+    where it is a user's own made from that, whose code must not be lost.
+    """
+    if type(self) is not of:
+      return None
+    fields = (f.name for f in dataclasses.fields(self) if f.name not in ("parent", "name"))
+    return kind(**{name: getattr(self, name) for name in fields}, parent=None)
+
   def prefixed(self) -> "Mixer | None":
     """This mixer with one more argument, `prefix_BT` (bool, or None for no prefix): the tokens of a
     document's prefix see each other on both sides. A prefix must come in one call; cut anywhere
@@ -57,3 +69,13 @@ class Mixer(nn.Module):
 def prefixed(mixer: Mixer) -> Mixer:
   """What a decoder of a prefix makes of a mixer: one that reads from left to right alone stays."""
   return mixer.prefixed() or mixer
+
+
+def remembers(mixer: Mixer, width: int) -> bool:
+  """Whether a mixer's state tells of all that was read, in a fixed size: it has no cache of tokens
+  (axis S), and more than a window of the last ones (axis W).
+  """
+  state = jax.eval_shape(lambda: mixer.init_state(1, width, 1))
+  leaves, _ = jax.tree_util.tree_flatten_with_path(state)
+  letters = [axes.letters(path[-1].key) for path, _ in leaves]
+  return not any("S" in one for one in letters) and any("W" not in one for one in letters)

@@ -18,6 +18,20 @@ from seqlab.ops.attention_weights import Mask
 from seqlab.ops.backend import after
 
 
+def check_room(capacity: int) -> int:
+  """The tokens that a cache is made for.
+
+  Raises:
+    UserError: there are none.
+  """
+  if capacity < 1:
+    raise UserError(
+      f"a cache for {capacity} tokens needs room for one at least "
+      f"(language_model(carry=True, memory=…))"
+    )
+  return capacity
+
+
 def empty(batch: int, capacity: int, window: int) -> dict:
   """What every cache holds beside its own arrays, with slots for `capacity` tokens, or for `window`
   where that is less and above 0: when the document of each slot began, and the tokens read so far.
@@ -25,12 +39,7 @@ def empty(batch: int, capacity: int, window: int) -> dict:
   Raises:
     UserError: it would have no slot.
   """
-  slots = min(capacity, window) if window else capacity
-  if slots < 1:
-    raise UserError(
-      f"attention(): a cache for {capacity} tokens; it needs room for one at least "
-      f"(language_model(carry=True, memory=…))"
-    )
+  slots = min(check_room(capacity), window) if window else check_room(capacity)
   return dict(segment_BS=jnp.full((batch, slots), EMPTY, jnp.int32), time=jnp.zeros((), jnp.int32))
 
 

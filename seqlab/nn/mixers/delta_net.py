@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from seqlab.nn.layers import Norm
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
+  check_not_negative,
   check_positive,
   convolved,
   divided,
@@ -42,6 +43,7 @@ class DeltaNet(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads", "conv")
+    check_not_negative(self, "key_width", "value_width")
     self._shapes(width)
 
   def _shapes(self, width: int) -> tuple[int, int]:
@@ -54,7 +56,8 @@ class DeltaNet(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     start, sizes = state or self.init_state(x_BTD.shape[0], width, 0), self._shapes(width)
-    last, made = {}, []
+    last: dict = {}
+    made = []
     for name, size in zip("qkv", (sizes[0], *sizes), strict=True):
       x_BTHK = projected(self, name, x_BTD, self.heads, size)
       x_BTHK, kept = convolved(self, name, x_BTHK, pos_BT, start, self.conv)
@@ -65,7 +68,8 @@ class DeltaNet(Mixer):
     g_BTH = self.decays(x_BTD)
     q_BTHK, k_BTHK = unit(q_BTHK) * sizes[0] ** -0.5, unit(k_BTHK)
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, b_BTH, g_BTH)
-    y_BHTK, s_BHNK = delta_rule(*arrays, pos_BT == 0, start["s_BHNK"])
+    given = (*arrays, pos_BT == 0, start["s_BHNK"])
+    y_BHTK, s_BHNK = delta_rule(*given)
     y_BTD = to_width(self, self.normed(heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK, **last)
 

@@ -13,7 +13,15 @@ import jax.numpy as jnp
 
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, divided, gated, heads_first, projected, to_width
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  divided,
+  gated,
+  heads_first,
+  projected,
+  to_width,
+)
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_attention import linear_attention
@@ -30,6 +38,7 @@ class GLA(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads", "rank")
+    check_not_negative(self, "key_width")
     self._shapes(width)
 
   def _shapes(self, width: int) -> tuple[int, int]:
@@ -50,9 +59,8 @@ class GLA(Mixer):
     g_BTHK = widened(g_BTHK) + bias(self, "decay_bias_HK", (self.heads, key_width))
     g_BTHK = jax.nn.log_sigmoid(g_BTHK) / SLOWNESS
     q_BTHK *= key_width**-0.5
-    y_BHTK, s_BHNK = linear_attention(
-      *heads_first(q_BTHK, k_BTHK, v_BTHK, g_BTHK), pos_BT == 0, start["s_BHNK"]
-    )
+    given = (*heads_first(q_BTHK, k_BTHK, v_BTHK, g_BTHK), pos_BT == 0, start["s_BHNK"])
+    y_BHTK, s_BHNK = linear_attention(*given)
     y_BTD = to_width(self, gated(self, heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK)
 

@@ -4,7 +4,8 @@ the whole past, whose filter is a function of the lag.
     v, x1, x2 = short convolutions of x @ W;   y = (x2 * (h * (x1 * v) + skip * x1 * v)) @ W_out
     h_l = exp(-decay l) MLP(l, cos, sin of l), with sines between its layers      equation 7
 
-Channels decay at rates from fast to slow, as in the authors' code. The state holds what was read.
+Channels decay at rates from fast to slow, as in the authors' code, where the sines' frequency is
+learned too. The state holds what was read.
 """
 
 import math
@@ -14,10 +15,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, window
+from seqlab.nn.mixers.cache import check_room
+from seqlab.nn.mixers.parts import check_positive, convolved, to_hidden, window
 from seqlab.ops.dense import dense
 from seqlab.ops.long_convolution import long_convolution
 
@@ -25,31 +26,34 @@ FAST, SLOW, FLOOR = 0.3, 1.5, 0.01  # shares of the filter after which a channel
 
 
 class Hyena(Mixer):
-  """length: lags of the filter: what is further back is not seen. order: hidden units of the MLP.
-  frequency: of its sines. conv: steps of the short convolutions.
+  """length: lags of the filter: what is further back is not seen. filter_width: hidden units of the
+  MLP. frequency: of its sines. conv: steps of the short convolutions.
   """
 
   length: int = 1024
-  order: int = 64
+  filter_width: int = 64
   frequency: float = 10.0
   conv: int = 3
 
   def check(self, width: int) -> None:
-    check_positive(self, "length", "order", "frequency", "conv")
+    check_positive(self, "length", "filter_width", "frequency", "conv")
 
   @nn.compact
   def __call__(
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     tokens, width = x_BTD.shape[1:]
-    start, last, made = state or self.init_state(x_BTD.shape[0], width, 0), {}, []
+    start = state or self.init_state(x_BTD.shape[0], width, 1)
+    last: dict = {}
+    made = []
     for name in ("v", "x1", "x2"):
-      x_BTF = dense(x_BTD, weight(self, f"{name}_DF", (width, width)))
-      x_BTF, kept = convolved(self, name, axes.constrain(x_BTF, "BTF"), pos_BT, start, self.conv)
+      x_BTF = to_hidden(self, name, x_BTD, width)
+      x_BTF, kept = convolved(self, name, x_BTF, pos_BT, start, self.conv)
       made.append(x_BTF)
       last |= kept
     v_BTF, x1_BTF, x2_BTF = made
-    u_BTF, past_BSF = x1_BTF * v_BTF, start["past_BSF"]
+    u_BTF = x1_BTF * v_BTF
+    past_BSF = start["past_BSF"] if state else jnp.zeros((len(u_BTF), 0, width), u_BTF.dtype)
     lags = min(self.length, past_BSF.shape[1] + tokens)
     y_BTF = long_convolution(u_BTF, self._filter(lags, width), pos_BT, past_BSF)
     skip_F = bias(self, "skip_F", (width,), 1.0).astype(u_BTF.dtype)
@@ -65,15 +69,16 @@ class Hyena(Mixer):
     lag_L1 = jnp.arange(lags, dtype=jnp.float32)[:, None] / self.length
     turn_L1 = 2 * math.pi * lag_L1
     h = jnp.concatenate([lag_L1, jnp.cos(turn_L1), jnp.sin(turn_L1)], 1)
-    for i, size in enumerate((3, self.order, self.order)):
-      w_KF = weight(self, f"filter{i}_KF", (size, self.order))
-      h = jnp.sin(self.frequency * (h @ w_KF + bias(self, f"filter{i}_bias_F", (self.order,))))
-    h_LF = h @ weight(self, "filter_KF", (self.order, width))
-    rate_F = -math.log(FLOOR) / jnp.linspace(FAST, SLOW, width)
+    units = self.filter_width
+    for i, size in enumerate((3, units, units)):
+      h = h @ weight(self, f"filter{i}_KF", (size, units))
+      h = jnp.sin(self.frequency * (h + bias(self, f"filter{i}_bias_F", (units,))))
+    h_LF = h @ weight(self, "filter_KF", (units, width))
+    rate_F = jnp.linspace(-math.log(FLOOR) / FAST, -math.log(FLOOR) / SLOW, width)
     return h_LF * jnp.exp(-rate_F * lag_L1)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    past = max(min(capacity, self.length) - 1, 0)
+    past = min(check_room(capacity), self.length - 1)
     state = dict(past_BSF=jnp.zeros((batch, past, width), dtype))
     for name in ("v", "x1", "x2"):
       state |= window(name, batch, self.conv, width)

@@ -15,7 +15,14 @@ import jax.numpy as jnp
 
 from seqlab.errors import UserError, nearest
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, divided, heads_first, projected, to_width
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  divided,
+  heads_first,
+  projected,
+  to_width,
+)
 from seqlab.ops.linear_attention import linear_attention
 
 FEATURES = ("elu", "taylor")
@@ -30,6 +37,7 @@ class LinearAttention(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads")
+    check_not_negative(self, "key_width")
     divided(width, self.heads)
     if self.feature not in FEATURES:
       raise UserError(
@@ -55,7 +63,8 @@ class LinearAttention(Mixer):
     v_BTHK = jnp.append(v_BTHK, jnp.ones_like(v_BTHK[..., :1]), -1)  # what sums the weights
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK)
     g_BHT1 = jnp.zeros((*arrays[2].shape[:3], 1), jnp.float32)
-    y_BHTK, s_BHNK = linear_attention(*arrays, g_BHT1, pos_BT == 0, start["s_BHNK"])
+    given = (*arrays, g_BHT1, pos_BT == 0, start["s_BHNK"])
+    y_BHTK, s_BHNK = linear_attention(*given)
     (y_BTHK,) = heads_first(y_BHTK)
     y_BTHK = y_BTHK[..., :-1] / (y_BTHK[..., -1:] + 1e-6)
     y_BTD = to_width(self, y_BTHK, width)
@@ -63,7 +72,8 @@ class LinearAttention(Mixer):
 
   def _features(self, x_BTHK: jax.Array) -> jax.Array:
     if self.feature == "elu":
-      return jax.nn.elu(x_BTHK) + 1
+      # elu(x) + 1 loses its digits where x is far below 0
+      return jnp.where(x_BTHK > 0, x_BTHK + 1, jnp.exp(jnp.minimum(x_BTHK, 0)))
     x_BTHK *= x_BTHK.shape[-1] ** -0.25  # q . k over the root of their width
     squares = x_BTHK[..., :, None] * x_BTHK[..., None, :] * 0.5**0.5
     squares = squares.reshape(*x_BTHK.shape[:3], -1)

@@ -17,12 +17,12 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.errors import UserError
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive
+from seqlab.nn.mixers.diagonal import diagonal, empty, joined, read
+from seqlab.nn.mixers.parts import check_not_negative, check_positive
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 
 class LRU(Mixer):
@@ -36,8 +36,7 @@ class LRU(Mixer):
   phase: float = math.tau
 
   def check(self, width: int) -> None:
-    if self.hidden < 0:
-      raise UserError(f"hidden={self.hidden} must be positive, or 0 for the width")
+    check_not_negative(self, "hidden")
     if not 0 <= self.low < self.high < 1:
       raise UserError(f"low={self.low}, high={self.high}: radii 0 <= low < high < 1 are wanted")
     check_positive(self, "phase")
@@ -69,32 +68,3 @@ class LRU(Mixer):
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     return empty(batch, self.hidden or width)
-
-
-def joined(x_BTGF: jax.Array) -> jax.Array:
-  """Real and imaginary parts to complex numbers [B, T, F]."""
-  return jax.lax.complex(x_BTGF[:, :, 0], x_BTGF[:, :, 1])
-
-
-def empty(batch: int, hidden: int) -> dict:
-  """The state of `diagonal` before the first token: real and imaginary parts."""
-  return dict(h_BGF=jnp.zeros((batch, 2, hidden), jnp.float32))
-
-
-def diagonal(
-  lambda_F: jax.Array, in_BTF: jax.Array, reset_BT: jax.Array, start: dict
-) -> tuple[jax.Array, dict]:
-  """h_t = lambda h_{t-1} + in_t over complex numbers: every h, and the last as a state."""
-  lambda_BTF = jnp.where(reset_BT[..., None], 0, lambda_F)
-  first_BF = jax.lax.complex(start["h_BGF"][:, 0], start["h_BGF"][:, 1])
-  h_BTF = linear_recurrence(lambda_BTF, in_BTF, first_BF)
-  return h_BTF, dict(h_BGF=jnp.stack([h_BTF[:, -1].real, h_BTF[:, -1].imag], 1))
-
-
-def read(module: nn.Module, h_BTF: jax.Array, x_BTD: jax.Array, out: Any = None) -> jax.Array:
-  """Re(C h) + D * x, [B, T, D] in x's dtype."""
-  width, hidden = x_BTD.shape[-1], h_BTF.shape[-1]
-  parts_BTGF = jnp.stack([h_BTF.real, -h_BTF.imag], 2).astype(x_BTD.dtype)
-  out_GFD = weight(module, "out_GFD", (2, hidden, width)) if out is None else out
-  skip_D = bias(module, "skip_D", (width,), 1.0)
-  return dense(parts_BTGF, out_GFD, contract=2) + skip_D.astype(x_BTD.dtype) * x_BTD

@@ -15,10 +15,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, first_steps, window
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  convolved,
+  first_steps,
+  to_hidden,
+  window,
+)
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.diagonal_scan import selective_scan
@@ -36,6 +42,7 @@ class Mamba(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "states", "expand", "conv")
+    check_not_negative(self, "rank")
 
   @nn.compact
   def __call__(
@@ -44,12 +51,9 @@ class Mamba(Mixer):
     width = x_BTD.shape[-1]
     hidden, rank = self.expand * width, self.rank or math.ceil(width / 16)
     start = state or self.init_state(x_BTD.shape[0], width, 0)
-    u_BTF, gate_BTF = (
-      axes.constrain(dense(x_BTD, weight(self, f"{name}_DF", (width, hidden))), "BTF")
-      for name in ("u", "gate")
-    )
-    u_BTF, last = convolved(self, "u", u_BTF, pos_BT, start, self.conv)
-    u_BTF = jax.nn.silu(u_BTF + bias(self, "conv_bias_F", (hidden,)).astype(u_BTF.dtype))
+    u_BTF, gate_BTF = (to_hidden(self, name, x_BTD, hidden) for name in ("u", "gate"))
+    u_BTF, last = convolved(self, "u", u_BTF, pos_BT, start, self.conv, biased=True)
+    u_BTF = jax.nn.silu(u_BTF)
     b_BTN, c_BTN = (dense(u_BTF, weight(self, f"{n}_FN", (hidden, self.states))) for n in "bc")
     low_BTR = dense(u_BTF, weight(self, "step_FR", (hidden, rank)))
     dt_BTF = widened(dense(low_BTR, weight(self, "step_RF", (rank, hidden))))

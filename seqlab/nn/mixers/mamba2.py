@@ -14,7 +14,6 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
@@ -55,23 +54,18 @@ class Mamba2(Mixer):
     shape = self.heads, divided(self.expand * width, self.heads)
     gate_BTHK, u_BTHK = (projected(self, name, x_BTD, *shape) for name in ("gate", "u"))
     b_BTN, c_BTN = (dense(x_BTD, weight(self, f"{n}_DN", (width, self.states))) for n in "bc")
-    last, made = {}, []
+    last: dict = {}
+    made = []
     for name, x in dict(u=u_BTHK, b=b_BTN, c=c_BTN).items():
-      y, kept = convolved(self, name, x, pos_BT, start, self.conv)
-      letters = axes.letters(next(iter(kept)))[2:]
-      y += bias(self, f"{name}_conv_bias_{letters}", x.shape[2:]).astype(x.dtype)
+      y, kept = convolved(self, name, x, pos_BT, start, self.conv, biased=True)
       made.append(jax.nn.silu(y))
       last |= kept
     u_BTHK, b_BTN, c_BTN = made
     dt_BTH, g_BTH = selective_decay(self, x_BTD, self.heads)
     v_BTHK = (dt_BTH[..., None] * u_BTHK).astype(x_BTD.dtype)
-    y_BHTK, s_BHNK = linear_attention(
-      c_BTN[:, None],
-      b_BTN[:, None],
-      *heads_first(v_BTHK, g_BTH[..., None]),
-      pos_BT == 0,
-      start["s_BHNK"],
-    )
+    v_BHTK, g_BHT1 = heads_first(v_BTHK, g_BTH[..., None])
+    c_B1TN, b_B1TN, reset_BT = c_BTN[:, None], b_BTN[:, None], pos_BT == 0
+    y_BHTK, s_BHNK = linear_attention(c_B1TN, b_B1TN, v_BHTK, g_BHT1, reset_BT, start["s_BHNK"])
     skip_H1 = bias(self, "skip_H", (self.heads,), 1.0).astype(x_BTD.dtype)[:, None]
     y_BTHK = (heads_first(y_BHTK)[0] + skip_H1 * u_BTHK) * jax.nn.silu(gate_BTHK)
     # one norm over all heads

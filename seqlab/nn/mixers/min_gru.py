@@ -13,6 +13,7 @@ well.
 import jax
 import jax.numpy as jnp
 
+from seqlab.nn.mixers.parts import above_zero
 from seqlab.nn.mixers.recurrent import Recurrent, gates
 from seqlab.ops.backend import widened
 from seqlab.ops.linear_recurrence import linear_recurrence
@@ -33,8 +34,3 @@ class MinGRU(Recurrent):
     keep_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, 1 - update_BTF)
     h_BTF = linear_recurrence(keep_BTF, update_BTF * new_BTF, start["h_BF"])
     return h_BTF, dict(h_BF=h_BTF[:, -1])
-
-
-def above_zero(x: jax.Array) -> jax.Array:
-  """The paper's g."""
-  return jnp.where(x >= 0, x + 0.5, jax.nn.sigmoid(x))

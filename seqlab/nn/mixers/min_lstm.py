@@ -11,7 +11,7 @@ g as in minGRU; `positive=False` gives the paper's first form (g the identity).
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.mixers.min_gru import above_zero
+from seqlab.nn.mixers.parts import above_zero
 from seqlab.nn.mixers.recurrent import Recurrent, gates
 from seqlab.ops.backend import widened
 from seqlab.ops.linear_recurrence import linear_recurrence

@@ -9,7 +9,7 @@ Over a whole sequence keys and values are made. Over a cache they never are: W_k
 and W_v to the outputs, so that all heads read the latent vectors themselves.
 """
 
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -19,7 +19,14 @@ from seqlab.errors import UserError
 from seqlab.nn.layers import Norm, weight
 from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, divided, heads_first, projected, to_width
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  divided,
+  heads_first,
+  projected,
+  to_width,
+)
 from seqlab.ops.attention import attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import Scores
@@ -33,6 +40,8 @@ class MLA(Mixer):
   width / heads. window: tokens a query sees, 0 for all.
   """
 
+  causal: ClassVar[bool] = True
+
   heads: int = 4
   latent: int = 0
   rope_width: int = 0
@@ -42,15 +51,14 @@ class MLA(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads", "rope_base")
-    if min(self.latent, self.rope_width, self.head_width, self.window) < 0:
-      raise UserError("latent, rope_width, head_width and window must be positive, or 0")
+    check_not_negative(self, "latent", "rope_width", "head_width", "window")
     if self._widths(width)[2] % 2:
       raise UserError(f"rope_width={self._widths(width)[2]} must be even for rope")
 
   def _widths(self, width: int) -> tuple[int, int, int]:
     """Of the latent vector, of a head without positions, of the part with them."""
     head = self.head_width or divided(width, self.heads)
-    return self.latent or max(width // 2, 1), head, self.rope_width or max(head // 2, 2)
+    return self.latent or max(width // 2, 1), head, self.rope_width or max(head // 4 * 2, 2)
 
   @nn.compact
   def __call__(
@@ -64,7 +72,8 @@ class MLA(Mixer):
     r_BTK = dense(x_BTD, weight(self, "place_DK", (width, turned)))
     r_BT1K = rope(r_BTK[:, :, None], pos_BT, self.rope_base)
     k_RHK, v_RHK = (weight(self, f"{n}_RHK", (latent, heads, head)) for n in "kv")
-    mask, scores = cache.mask(pos_BT, state, self.window), Scores((head + turned) ** -0.5)
+    mask = cache.mask(pos_BT, state, self.window, self.causal)
+    scores = Scores((head + turned) ** -0.5)
     if state is None:
       k_BTHK, v_BTHK = dense(c_BTR, k_RHK), dense(c_BTR, v_RHK)
       r_BTHK = jnp.broadcast_to(r_BT1K, turned_BTHK.shape)
@@ -86,7 +95,20 @@ class MLA(Mixer):
     y_BTHK = jnp.einsum("bhtr,rhk->bthk", y, v_RHK.astype(y.dtype))
     return to_width(self, y_BTHK, width), cache.kept(state, dict(latent_BHSK=k), pos_BT, y)
 
+  def noncausal(self) -> Mixer | None:
+    """The same without the causal mask."""
+    return self.as_a(MLABothWays, of=MLA)
+
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     ring, (latent, _, turned) = cache.empty(batch, capacity, self.window), self._widths(width)
     shape = batch, 1, cache.slots(ring), latent + turned
     return dict(latent_BHSK=jnp.zeros(shape, dtype), **ring)
+
+
+class MLABothWays(MLA):
+  """Latent attention in which a token sees its whole document."""
+
+  causal: ClassVar[bool] = False
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    raise TypeError("attention both ways reads whole sequences and has no state")

@@ -1,9 +1,10 @@
-"""The matrix LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 19 to 27), in the block of its
-figure 10: no recurrent weights, and an input gate that is an exponent.
+"""The matrix LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 19 to 27): no recurrent weights,
+and an input gate that is an exponent.
 
-q and k come from a short convolution of u, v from u itself, each by a matrix within heads; gates
-come from all three. The output is the heads under RMS norm plus what the convolution found, times
-silu of a gate. Gates' biases start as in the authors' code.
+After the block of the paper's figure 10: q and k come from a short convolution of u, v from u
+itself, each by a matrix within heads (the authors' code has blocks of 4 in place of heads); a
+head's gates come from its q, k and v (theirs from those of all heads). The output is the heads
+under RMS norm plus what the convolution found, times silu of a gate.
 """
 
 from typing import Any
@@ -25,6 +26,7 @@ from seqlab.nn.mixers.parts import (
   within_heads,
 )
 from seqlab.ops.backend import widened
+from seqlab.ops.chunks import NOTHING
 from seqlab.ops.mlstm import mlstm
 
 STATE = "s_BHNK", "n_BHN", "m_BH"
@@ -51,8 +53,8 @@ class MLSTM(Mixer):
     start = state or self.init_state(x_BTD.shape[0], width, 0)
     shape = heads, divided(self.expand * width, heads)
     u_BTHK, gate_BTHK = (projected(self, name, x_BTD, *shape) for name in ("u", "gate"))
-    c_BTHK, last = convolved(self, "u", u_BTHK, pos_BT, start, self.conv)
-    c_BTHK = jax.nn.silu(c_BTHK + bias(self, "u_conv_bias_HK", shape).astype(c_BTHK.dtype))
+    c_BTHK, last = convolved(self, "u", u_BTHK, pos_BT, start, self.conv, biased=True)
+    c_BTHK = jax.nn.silu(c_BTHK)
     q_BTHK, k_BTHK, v_BTHK = (
       within_heads(self, name, x) for name, x in dict(q=c_BTHK, k=c_BTHK, v=u_BTHK).items()
     )
@@ -62,7 +64,8 @@ class MLSTM(Mixer):
     i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
     k_BTHK *= shape[1] ** -0.5
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
-    y_BHTK, *after = mlstm(*arrays, pos_BT == 0, *(start[name] for name in STATE))
+    given = (*arrays, pos_BT == 0, *(start[name] for name in STATE))
+    y_BHTK, *after = mlstm(*given)
     y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
     y_BTHK += bias(self, "skip_HK", shape, 1.0).astype(y_BTHK.dtype) * c_BTHK
     y_BTD = to_width(self, y_BTHK * jax.nn.silu(gate_BTHK), width)
@@ -73,11 +76,11 @@ class MLSTM(Mixer):
     return dict(
       s_BHNK=jnp.zeros((batch, heads, size, size), jnp.float32),
       n_BHN=jnp.zeros((batch, heads, size), jnp.float32),
-      m_BH=jnp.zeros((batch, heads), jnp.float32),
+      m_BH=jnp.full((batch, heads), NOTHING, jnp.float32),
       **window("u", batch, self.conv, heads, size),
     )
 
 
 def _first(key: jax.Array, heads: int) -> jax.Array:
-  """Biases of the input and forget gates, [H, 2]: inputs near nothing, memories of all lengths."""
-  return jnp.stack([jnp.full(heads, -10.0), jnp.linspace(3.0, 6.0, heads)], 1)
+  """Biases of the input and forget gates, [H, 2]: memories of all lengths."""
+  return jnp.stack([jnp.zeros(heads), jnp.linspace(3.0, 6.0, heads)], 1)

@@ -10,28 +10,32 @@ import jax.numpy as jnp
 
 from seqlab.nn.layers import Norm
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.bidirectional import both_ways
 
 
 class Parallel(Mixer):
-  """one, other: the mixers."""
+  """left, right: the mixers."""
 
-  one: Mixer
-  other: Mixer
+  left: Mixer
+  right: Mixer
 
   def check(self, width: int) -> None:
-    self.one.check(width)
-    self.other.check(width)
+    self.left.check(width)
+    self.right.check(width)
 
   @nn.compact
   def __call__(
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     after, sum_BTD = {}, jnp.zeros_like(x_BTD)
-    for name, mixer in dict(left=self.one, right=self.other).items():
-      y_BTD, after[name] = mixer.clone(parent=self, name=name)(x_BTD, pos_BT, state and state[name])
+    for name, mixer in dict(left=self.left, right=self.right).items():
+      y_BTD, after[name] = mixer(x_BTD, pos_BT, state and state[name])
       sum_BTD += 0.5 * Norm(name=f"{name}_norm")(y_BTD)
     return sum_BTD, None if state is None else after
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    both = dict(left=self.one, right=self.other).items()
+    both = dict(left=self.left, right=self.right).items()
     return {name: mixer.init_state(batch, width, capacity, dtype) for name, mixer in both}
+
+  def noncausal(self) -> Mixer | None:
+    return Parallel(both_ways(self.left), both_ways(self.right), parent=None)

@@ -1,8 +1,6 @@
-"""What mixers whose state is a matrix a head share: the ways in and out, and the short convolution
-before them.
-"""
+"""What mixers share: checks, the ways in and out, and what they see of the tokens just before."""
 
-from collections.abc import Callable
+import math
 
 import flax.linen as nn
 import jax
@@ -10,7 +8,7 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.errors import UserError
-from seqlab.nn.layers import Norm, weight
+from seqlab.nn.layers import Norm, bias, weight
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.short_convolution import short_convolution
@@ -21,6 +19,22 @@ def check_positive(mixer: nn.Module, *names: str) -> None:
   for name in names:
     if not 0 < getattr(mixer, name) < float("inf"):
       raise UserError(f"{name}={getattr(mixer, name)} must be positive")
+
+
+def check_not_negative(mixer: nn.Module, *names: str) -> None:
+  """Raises a UserError where a number among these fields is below zero, which stands for a size
+  that follows from the width.
+  """
+  for name in names:
+    if not 0 <= getattr(mixer, name) < float("inf"):
+      raise UserError(f"{name}={getattr(mixer, name)} must be positive, or 0")
+
+
+def check_steps(mixer: nn.Module) -> None:
+  """Of state-space models that are held over time steps `slowest` to `fastest`."""
+  slowest, fastest = mixer.slowest, mixer.fastest
+  if not 0 < slowest <= fastest < float("inf"):
+    raise UserError(f"slowest={slowest}, fastest={fastest}: 0 < slowest <= fastest is wanted")
 
 
 def divided(total: int, heads: int, what: str = "the width") -> int:
@@ -48,20 +62,37 @@ def per_head(module: nn.Module, name: str, x_BTD: jax.Array, heads: int) -> jax.
   return widened(axes.constrain(dense(x_BTD, w_DH), "BTH"))
 
 
+def to_hidden(module: nn.Module, name: str, x_BTD: jax.Array, hidden: int) -> jax.Array:
+  """[B, T, F]."""
+  w_DF = weight(module, f"{name}_DF", (x_BTD.shape[-1], hidden))
+  return axes.constrain(dense(x_BTD, w_DF), "BTF")
+
+
 def convolved(
-  module: nn.Module, name: str, x: jax.Array, pos_BT: jax.Array, state: dict, size: int
+  module: nn.Module,
+  name: str,
+  x: jax.Array,
+  pos_BT: jax.Array,
+  state: dict,
+  size: int,
+  biased: bool = False,
 ) -> tuple[jax.Array, dict]:
   """A causal convolution over `size` steps of each channel of x, [B, T, F] or [B, T, H, K], and the
   inputs that the next call needs, under the name that `window` gives them.
   """
-  letters = "F" if x.ndim == 3 else "HK"
-  w = weight(module, f"{name}_conv_W{letters}", (size, *x.shape[2:]), std=size**-0.5)
+  letters, channels = "F" if x.ndim == 3 else "HK", math.prod(x.shape[2:])
+  w = weight(module, f"{name}_taps_W{letters}", (size, *x.shape[2:]), std=size**-0.5)
   before = state[f"{name}_window_BW{letters}"]
-  flat_BWF = before.reshape(*before.shape[:2], -1)
   y_BTF, last_BWF = short_convolution(
-    x.reshape(*x.shape[:2], -1), w.reshape(size, -1), pos_BT, flat_BWF
+    x.reshape(*x.shape[:2], channels),
+    w.reshape(size, channels),
+    pos_BT,
+    before.reshape(*before.shape[:2], channels),
   )
-  return y_BTF.reshape(x.shape), {f"{name}_window_BW{letters}": last_BWF.reshape(before.shape)}
+  y = y_BTF.reshape(x.shape)
+  if biased:
+    y += bias(module, f"{name}_conv_bias_{letters}", x.shape[2:]).astype(y.dtype)
+  return y, {f"{name}_window_BW{letters}": last_BWF.reshape(before.shape)}
 
 
 def window(name: str, batch: int, size: int, *shape: int) -> dict:
@@ -94,7 +125,7 @@ def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Ar
 
 
 def heads_first(*arrays: jax.Array) -> tuple[jax.Array, ...]:
-  """[B, T, H, ...] -> [B, H, T, ...], as the ops take them."""
+  """[B, T, H, ...] -> [B, H, T, ...], as the ops take them, and back."""
   return tuple(jnp.swapaxes(x, 1, 2) for x in arrays)
 
 
@@ -104,15 +135,10 @@ def to_width(module: nn.Module, y_BTHK: jax.Array, width: int) -> jax.Array:
   return dense(y_BTHK, w_HKD, contract=2)
 
 
-def gated(
-  module: nn.Module,
-  y_BTHK: jax.Array,
-  x_BTD: jax.Array,
-  activation: Callable = jax.nn.silu,
-) -> jax.Array:
+def gated(module: nn.Module, y_BTHK: jax.Array, x_BTD: jax.Array) -> jax.Array:
   """Each head under RMS norm, times a gate of the input (arXiv:2307.08621, equation 8)."""
   gate_BTHK = projected(module, "gate", x_BTD, *y_BTHK.shape[2:])
-  return Norm(name="head_norm")(y_BTHK) * activation(gate_BTHK)
+  return Norm(name="head_norm")(y_BTHK) * jax.nn.silu(gate_BTHK)
 
 
 def unit(x: jax.Array) -> jax.Array:
@@ -124,10 +150,11 @@ def unit(x: jax.Array) -> jax.Array:
 def within_heads(
   module: nn.Module, name: str, x_BTHK: jax.Array, out: int = 0, std: float | None = None
 ) -> jax.Array:
-  """x @ W with a matrix for each head, to `out` numbers or as many as there are."""
+  """x @ W with a matrix for each head (`name_HKK`), or to `out` numbers of it (`name_HKG`)."""
   heads, size = x_BTHK.shape[2:]
-  w_HKK = weight(module, f"{name}_HKK", (heads, size, out or size), std=std or size**-0.5)
-  return jnp.einsum("bthk,hkj->bthj", x_BTHK, w_HKK.astype(x_BTHK.dtype))
+  letters = "HKG" if out else "HKK"
+  w = weight(module, f"{name}_{letters}", (heads, size, out or size), std=std or size**-0.5)
+  return jnp.einsum("bthk,hkj->bthj", x_BTHK, w.astype(x_BTHK.dtype))
 
 
 def first_steps(key: jax.Array, size: int) -> jax.Array:
@@ -151,3 +178,8 @@ def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[ja
   )
   step_BTH = jax.nn.softplus(step_BTH)
   return step_BTH, -jnp.exp(module.param("rate_H", first_rate)) * step_BTH
+
+
+def above_zero(x: jax.Array) -> jax.Array:
+  """The g of minGRU and minLSTM: x + 0.5, and sigmoid(x) below 0 (arXiv:2410.01201, appendix B)."""
+  return jnp.where(x >= 0, x + 0.5, jax.nn.sigmoid(x))

@@ -10,9 +10,9 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.errors import UserError
 from seqlab.nn.layers import weight
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.parts import check_not_negative
 from seqlab.ops.dense import dense
 
 
@@ -27,8 +27,7 @@ class Recurrent(Mixer):
   hidden: int = 0
 
   def check(self, width: int) -> None:
-    if self.hidden < 0:
-      raise UserError(f"hidden={self.hidden} must be positive, or 0 for the width")
+    check_not_negative(self, "hidden")
 
   def recur(
     self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int

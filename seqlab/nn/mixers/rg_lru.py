@@ -4,6 +4,7 @@ arXiv:2402.19427, section 2.4 and figure 2c).
     r_t, i_t = sigmoid(x_t @ W_r + b_r), sigmoid(x_t @ W_i + b_i)      within heads
     a_t = exp(-8 softplus(decay) r_t)                                  equation 6
     h_t = a_t * h_{t-1} + sqrt(1 - a_t^2) * (i_t * x_t)                equation 4
+    h_0 = i_0 * x_0                                                    as in the authors' code
 
 x is a branch of its input after a short convolution; the output is h times the gelu of another
 branch. The radii a^(1/r) start evenly by area between 0.9 and 0.999.
@@ -15,11 +16,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
-from seqlab.errors import UserError
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, divided, window, within_heads
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  convolved,
+  divided,
+  to_hidden,
+  window,
+  within_heads,
+)
 from seqlab.ops.activations import gelu
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
@@ -38,8 +45,7 @@ class RGLRU(Mixer):
   conv: int = 4
 
   def check(self, width: int) -> None:
-    if self.hidden < 0:
-      raise UserError(f"hidden={self.hidden} must be positive, or 0 for the width")
+    check_not_negative(self, "hidden")
     check_positive(self, "heads", "conv")
     divided(self.hidden or width, self.heads, "the hidden width" if self.hidden else "the width")
 
@@ -49,12 +55,8 @@ class RGLRU(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     hidden, start = self.hidden or width, state or self.init_state(x_BTD.shape[0], width, 0)
-    gate_BTF, x_BTF = (
-      axes.constrain(dense(x_BTD, weight(self, f"{name}_DF", (width, hidden))), "BTF")
-      for name in ("gate", "in")
-    )
-    x_BTF, last = convolved(self, "in", x_BTF, pos_BT, start, self.conv)
-    x_BTF = x_BTF + bias(self, "conv_bias_F", (hidden,)).astype(x_BTF.dtype)
+    gate_BTF, x_BTF = (to_hidden(self, name, x_BTD, hidden) for name in ("gate", "in"))
+    x_BTF, last = convolved(self, "in", x_BTF, pos_BT, start, self.conv, biased=True)
     r_BTF, i_BTF = (jax.nn.sigmoid(self._gate(name, x_BTF)) for name in ("r", "i"))
 
     def slow(key: jax.Array) -> jax.Array:
@@ -62,9 +64,11 @@ class RGLRU(Mixer):
       return jnp.log(jnp.expm1(-0.5 * jnp.log(squares_F) / STRENGTH))
 
     log_BTF = -STRENGTH * jax.nn.softplus(self.param("decay_F", slow)) * r_BTF
-    keep_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, jnp.exp(log_BTF))
+    reset_BT1 = (pos_BT == 0)[..., None]
     # the slope of the root grows without bound where nothing decays
-    new_BTF = jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_BTF), 1e-6)) * i_BTF * x_BTF
+    root_BTF = jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_BTF), 1e-6))
+    keep_BTF = jnp.where(reset_BT1, 0, jnp.exp(log_BTF))
+    new_BTF = jnp.where(reset_BT1, 1, root_BTF) * i_BTF * x_BTF
     h_BTF = linear_recurrence(keep_BTF, new_BTF, start["h_BF"])
     y_BTF = gelu(gate_BTF) * h_BTF.astype(x_BTD.dtype)
     y_BTD = dense(y_BTF, weight(self, "out_FD", (hidden, width)))

@@ -11,11 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import shifted
+from seqlab.nn.mixers.parts import shifted, to_hidden
 from seqlab.ops.backend import widened
+from seqlab.ops.chunks import NOTHING
 from seqlab.ops.dense import dense
 from seqlab.ops.wkv import wkv
 
@@ -34,7 +34,7 @@ class RWKV4(Mixer):
     def read(name: str) -> jax.Array:
       mu_D = bias(self, f"{name}_mu_D", (width,), 0.5).astype(x_BTD.dtype)
       mixed_BTD = before_BTD + mu_D * (x_BTD - before_BTD)
-      return axes.constrain(dense(mixed_BTD, weight(self, f"{name}_DF", (width, width))), "BTF")
+      return to_hidden(self, name, mixed_BTD, width)
 
     r_BTF, k_BTF, v_BTF = read("r"), read("k"), read("v")
     # as in the authors' code: decays of exp(-5) to exp(3) a step, from channel to channel
@@ -52,4 +52,5 @@ class RWKV4(Mixer):
     return y_BTD, dict(last_BD=widened(x_BTD[:, -1]), a_BF=a_BF, b_BF=b_BF, m_BF=m_BF)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    return dict.fromkeys(("last_BD", "a_BF", "b_BF", "m_BF"), jnp.zeros((batch, width)))
+    zeros = jnp.zeros((batch, width), jnp.float32)
+    return dict.fromkeys(("last_BD", "a_BF", "b_BF"), zeros) | dict(m_BF=zeros + NOTHING)

@@ -6,7 +6,8 @@ channel and whose corrections are weighed by channel.
     out = ((norm(y) + (r . (rho * k')) v) * g) @ W                                    equation 21
 
 r, k, v and, by maps of low rank, d, a and g are read from mixtures of x_t and x_{t-1}. The mean of
-values over layers (equation 10) is left out: a mixer knows no other layer.
+values over layers (equation 10) is left out: a mixer knows no other layer. `norm` is RMS norm
+within heads, where theirs is group norm.
 """
 
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import jax.numpy as jnp
 from seqlab.nn.layers import Norm, bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
+  check_not_negative,
   check_positive,
   divided,
   heads_first,
@@ -42,6 +44,7 @@ class RWKV7(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads")
+    check_not_negative(self, "rank")
     divided(width, self.heads)
 
   @nn.compact
@@ -56,23 +59,28 @@ class RWKV7(Mixer):
       mu_D = bias(self, f"{name}_mu_D", (width,), 0.5).astype(x_BTD.dtype)
       return x_BTD + mu_D * (before_BTD - x_BTD)
 
-    def low(name: str, inside: Callable, first: float) -> jax.Array:
+    def low(name: str, inside: Callable) -> jax.Array:
       rank = self.rank or min(max(width // 4, 1), 64)
       low_BTR = inside(dense(mixed(name), weight(self, f"{name}_DR", (width, rank))))
       y_BTHK = dense(low_BTR, weight(self, f"{name}_RHK", (rank, *shape)))
-      return widened(y_BTHK) + bias(self, f"{name}_bias_HK", shape, first)
+      return widened(y_BTHK)
 
     r_BTHK, k_BTHK, v_BTHK = (projected(self, name, mixed(name), *shape) for name in "rkv")
-    g_BTHK = -jnp.exp(-0.5) * jax.nn.sigmoid(low("decay", jnp.tanh, -2.0))
-    a_BTHK = jax.nn.sigmoid(low("correct", lambda x: x, 0.0))
-    look_BTHK = unit(k_BTHK * bias(self, "look_HK", shape, 1.0).astype(k_BTHK.dtype))
-    k_BTHK *= (1 + (a_BTHK - 1) * bias(self, "keep_HK", shape, 1.0)).astype(k_BTHK.dtype)
+    # decays from slow to fast over the channels, about as in the authors' code
+    ramp_HK = jnp.linspace(-6.0, 0.0, width).reshape(shape)
+    decay_HK = self.param("decay_bias_HK", lambda _: ramp_HK)
+    g_BTHK = -jnp.exp(-0.5) * jax.nn.sigmoid(low("decay", jnp.tanh) + decay_HK)
+    a_BTHK = low("correct", lambda x: x) + bias(self, "correct_bias_HK", shape)
+    a_BTHK = jax.nn.sigmoid(a_BTHK)
+    look_BTHK = unit(k_BTHK * bias(self, "look_scale_HK", shape, 1.0).astype(k_BTHK.dtype))
+    k_BTHK *= (1 + (a_BTHK - 1) * bias(self, "keep_scale_HK", shape, 1.0)).astype(k_BTHK.dtype)
     arrays = heads_first(r_BTHK, g_BTHK, look_BTHK, a_BTHK * look_BTHK, k_BTHK, v_BTHK)
-    y_BHTK, s_BHNK = weighted_delta(*arrays, pos_BT == 0, start["s_BHNK"])
+    given = (*arrays, pos_BT == 0, start["s_BHNK"])
+    y_BHTK, s_BHNK = weighted_delta(*given)
     y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
-    bonus_HK = bias(self, "bonus_HK", shape, 0.5).astype(k_BTHK.dtype)
+    bonus_HK = bias(self, "bonus_scale_HK", shape, -0.04).astype(k_BTHK.dtype)
     y_BTHK += jnp.sum(r_BTHK * k_BTHK * bonus_HK, -1, keepdims=True) * v_BTHK
-    y_BTHK *= low("gate", jax.nn.sigmoid, 0.0).astype(y_BTHK.dtype)
+    y_BTHK *= low("gate", jax.nn.sigmoid).astype(y_BTHK.dtype)
     y_BTD = to_width(self, y_BTHK, width)
     if state is None:
       return y_BTD, None

@@ -16,10 +16,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.errors import UserError
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive
+from seqlab.nn.mixers.parts import check_positive, check_steps
 from seqlab.ops.activations import gelu
 from seqlab.ops.dense import dense
 from seqlab.ops.diagonal_scan import fixed_scan
@@ -35,9 +34,8 @@ class S4D(Mixer):
   fastest: float = 0.1
 
   def check(self, width: int) -> None:
-    check_positive(self, "states", "slowest", "fastest")
-    if self.slowest > self.fastest:
-      raise UserError(f"slowest={self.slowest} is above fastest={self.fastest}")
+    check_positive(self, "states", "slowest")
+    check_steps(self)
 
   @nn.compact
   def __call__(
@@ -46,17 +44,19 @@ class S4D(Mixer):
     width, shape = x_BTD.shape[-1], (x_BTD.shape[-1], self.states)
     start = state or self.init_state(x_BTD.shape[0], width, 0)
     low, high = math.log(self.slowest), math.log(self.fastest)
-    turn_FN = self.param("turn_FN", lambda _: jnp.zeros(shape) + math.pi * jnp.arange(self.states))
-    a_FN = jax.lax.complex(-jnp.exp(bias(self, "shrink_FN", shape, math.log(0.5))), turn_FN)
+    turn_FN = self.param(
+      "turn_rate_FN", lambda _: jnp.zeros(shape) + math.pi * jnp.arange(self.states)
+    )
+    a_FN = jax.lax.complex(-jnp.exp(bias(self, "shrink_rate_FN", shape, math.log(0.5))), turn_FN)
     step_F = self.param(
       "step_F", lambda key: jax.random.uniform(key, (width,), minval=low, maxval=high)
     )
     c_GFN = weight(self, "read_GFN", (2, *shape), std=0.5**0.5)
-    turned_FN = jnp.exp(a_FN * jnp.exp(step_F)[:, None])
+    over_FN = a_FN * jnp.exp(step_F)[:, None]
     h_BFN = jax.lax.complex(start["h_BGFN"][:, 0], start["h_BGFN"][:, 1])
     read_FN = 2 * jax.lax.complex(c_GFN[0], c_GFN[1])
-    held_FN = (turned_FN - 1) / a_FN
-    y_BTF, h_BFN = fixed_scan(x_BTD, turned_FN, held_FN, read_FN, pos_BT == 0, h_BFN)
+    held_FN = jnp.expm1(over_FN) / a_FN
+    y_BTF, h_BFN = fixed_scan(x_BTD, jnp.exp(over_FN), held_FN, read_FN, pos_BT == 0, h_BFN)
     skip_F = bias(self, "skip_F", (width,), 1.0).astype(x_BTD.dtype)
     y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * x_BTD
     y_BTD = dense(gelu(y_BTF), weight(self, "out_FD", (width, width)))

@@ -19,8 +19,8 @@ import numpy as np
 
 from seqlab.errors import UserError
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.lru import diagonal, empty, joined, read
-from seqlab.nn.mixers.parts import check_positive
+from seqlab.nn.mixers.diagonal import diagonal, empty, joined, read
+from seqlab.nn.mixers.parts import check_not_negative, check_positive, check_steps
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 
@@ -36,9 +36,9 @@ class S5(Mixer):
   fastest: float = 0.1
 
   def check(self, width: int) -> None:
-    check_positive(self, "blocks", "slowest", "fastest")
-    if self.hidden < 0:
-      raise UserError(f"hidden={self.hidden} must be positive, or 0 for half the width")
+    check_positive(self, "blocks", "slowest")
+    check_not_negative(self, "hidden")
+    check_steps(self)
     if self._hidden(width) % self.blocks:
       raise UserError(f"blocks={self.blocks} does not divide hidden={self._hidden(width)}")
 
@@ -75,7 +75,7 @@ class S5(Mixer):
     a_F = jax.lax.complex(-jnp.exp(shrink_F), turn_F)
     lambda_F = jnp.exp(a_F * step_F)
     in_BTGF = widened(dense(x_BTD, self.param("in_DGF", inputs)))
-    in_BTF = (lambda_F - 1) / a_F * joined(in_BTGF)
+    in_BTF = jnp.expm1(a_F * step_F) / a_F * joined(in_BTGF)
     h_BTF, last = diagonal(lambda_F, in_BTF, pos_BT == 0, start)
     y_BTD = read(self, h_BTF, x_BTD, self.param("out_GFD", outputs))
     return y_BTD, None if state is None else last

@@ -10,10 +10,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab import axes
 from seqlab.nn.layers import weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, window
+from seqlab.nn.mixers.parts import check_positive, convolved, to_hidden, window
 from seqlab.ops.dense import dense
 
 
@@ -31,9 +30,7 @@ class ShortConv(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     start = state or self.init_state(x_BTD.shape[0], width, 0)
-    b_BTF, c_BTF, u_BTF = (
-      axes.constrain(dense(x_BTD, weight(self, f"{n}_DF", (width, width))), "BTF") for n in "bcu"
-    )
+    b_BTF, c_BTF, u_BTF = (to_hidden(self, name, x_BTD, width) for name in "bcu")
     y_BTF, last = convolved(self, "u", b_BTF * u_BTF, pos_BT, start, self.size)
     y_BTD = dense(c_BTF * y_BTF, weight(self, "out_FD", (width, width)))
     return y_BTD, None if state is None else last

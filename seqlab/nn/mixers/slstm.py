@@ -1,9 +1,9 @@
-"""The scalar LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 8 to 18), in the block of its
-figure 9 less that block's channel mixing: recurrent weights within heads, and an input gate that is
-an exponent.
+"""The scalar LSTM of xLSTM (Beck 2024, arXiv:2405.04517, equations 8 to 18): recurrent weights
+within heads, and an input gate that is an exponent.
 
-Input and forget gates read a short convolution of x, cell and output gate x itself. The output is
-the heads under RMS norm.
+After the block of the paper's figure 9 less its channel mixing: input and forget gates read a short
+convolution of x, cell and output gate x itself, by whole matrices (the authors' are within heads).
+The output is the heads under RMS norm, by a matrix that theirs leave out.
 """
 
 from typing import Any
@@ -13,10 +13,17 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.errors import UserError
-from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.layers import Norm, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, divided, to_width, window
+from seqlab.nn.mixers.parts import (
+  check_not_negative,
+  check_positive,
+  convolved,
+  divided,
+  to_width,
+  window,
+)
+from seqlab.ops.chunks import NOTHING
 from seqlab.ops.dense import dense
 from seqlab.ops.slstm import slstm
 
@@ -31,8 +38,7 @@ class SLSTM(Mixer):
 
   def check(self, width: int) -> None:
     check_positive(self, "heads")
-    if self.conv < 0:
-      raise UserError(f"conv={self.conv} must be positive, or 0 for no convolution")
+    check_not_negative(self, "conv")
     divided(width, self.heads)
 
   @nn.compact
@@ -42,14 +48,15 @@ class SLSTM(Mixer):
     width = x_BTD.shape[-1]
     start = state or self.init_state(x_BTD.shape[0], width, 0)
     shape = self.heads, divided(width, self.heads)
-    c_BTD, last = x_BTD, {}
+    c_BTD = x_BTD
+    last: dict = {}
     if self.conv:
-      c_BTD, last = convolved(self, "in", x_BTD, pos_BT, start, self.conv)
-      c_BTD = jax.nn.silu(c_BTD + bias(self, "conv_bias_F", (width,)).astype(c_BTD.dtype))
+      c_BTD, last = convolved(self, "in", x_BTD, pos_BT, start, self.conv, biased=True)
+      c_BTD = jax.nn.silu(c_BTD)
     w_DHGK = {n: weight(self, f"{n}_DHGK", (width, shape[0], 2, shape[1])) for n in ("if", "zo")}
-    x_BTHGK = [dense(c_BTD, w_DHGK["if"]), dense(x_BTD, w_DHGK["zo"])]
+    both = dense(c_BTD, w_DHGK["if"]), dense(x_BTD, w_DHGK["zo"])
     gates_HGK = self.param("bias_HGK", lambda _: _first_biases(*shape))
-    x_BTHGK = axes.constrain(jnp.concatenate(x_BTHGK, 3) + gates_HGK.astype(x_BTD.dtype), "BTHGK")
+    x_BTHGK = axes.constrain(jnp.concatenate(both, 3) + gates_HGK.astype(x_BTD.dtype), "BTHGK")
     w_HKGK = weight(self, "recurrent_HKGK", (*shape, 4, shape[1]), std=(3 * shape[1]) ** -0.5)
     y_BTHK, *after = slstm(x_BTHGK, w_HKGK, pos_BT == 0, *(start[name] for name in STATE))
     y_BTHK = Norm(name="head_norm")(y_BTHK.astype(x_BTD.dtype))
@@ -58,9 +65,8 @@ class SLSTM(Mixer):
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     zeros = jnp.zeros((batch, self.heads, width // self.heads), jnp.float32)
-    return dict.fromkeys(STATE, zeros) | (
-      window("in", batch, self.conv, width) if self.conv else {}
-    )
+    state = dict.fromkeys(STATE, zeros) | dict(m_BHK=jnp.full_like(zeros, NOTHING))
+    return state | (window("in", batch, self.conv, width) if self.conv else {})
 
 
 def _first_biases(heads: int, size: int) -> jax.Array:

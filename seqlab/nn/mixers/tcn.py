@@ -3,8 +3,8 @@ whose steps lie further apart from one to the next, with a residual path around 
 
     x <- x + relu(x_t, x_{t-d}, x_{t-2d}, ... @ W + b)    for each dilation d
 
-All of its dilations are one mixer, which sees 1 + (size - 1) * (sum of dilations) tokens. Weight
-norm is left out, as the block before it has a norm.
+All of its dilations are one mixer, which sees 1 + (size - 1) * (sum of dilations) tokens. The
+paper's block has two convolutions for each dilation, weight norm, and a relu after the sum.
 """
 
 from typing import Any

@@ -1,0 +1,111 @@
+"""What is particular about a mixer: arguments that it refuses, numbers that the laws cannot see."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from members import SPECS, mixer
+
+from seqlab import axes
+from seqlab.errors import UserError
+from seqlab.leaves import by_path
+from seqlab.nn.mixers.base import remembers
+from seqlab.nn.mixers.s5 import hippo
+from seqlab.ops.linear_attention import linear_attention
+from seqlab.ops.mlstm import mlstm
+
+BAD = {
+  "attention(heads=3)": "heads=3 does not divide the width 16",
+  "delta_net(heads=3)": "heads=3 does not divide the width 16",
+  "delta_net(key_width=-3)": "key_width=-3",
+  "delta_net(conv=0)": "conv=0 must be positive",
+  "differential_attention(heads=3)": "heads=3 does not divide half the width 8",
+  "differential_attention(heads=8)": "rope wants an even number",
+  "gated_delta_net(value_width=-2)": "value_width=-2",
+  "gla(key_width=-3)": "key_width=-3",
+  "gla(rank=0)": "rank=0 must be positive",
+  "hyena(length=0)": "length=0",
+  "linear_attention(feature='relu')": "choose from elu, taylor",
+  "linear_attention(key_width=-3)": "key_width=-3",
+  "lru(low=0.9, high=0.5)": "0 <= low < high < 1",
+  "lstm(hidden=-1)": "hidden=-1",
+  "mamba(rank=-1)": "rank=-1",
+  "mamba2(heads=5)": "heads=5 does not divide 2 times the width, 32",
+  "mla(latent=-1)": "latent=-1",
+  "mla(rope_width=3)": "rope_width=3 must be even",
+  "mlstm(expand=0)": "expand=0",
+  "qrnn(size=0)": "size=0",
+  "retention(heads=16)": "rope",
+  "rg_lru(hidden=6)": "heads=4 does not divide the hidden width 6",
+  "rwkv7(rank=-2)": "rank=-2",
+  "s4d(slowest=0.2)": "0 < slowest <= fastest",
+  "s5(slowest=0.2)": "0 < slowest <= fastest",
+  "s5(blocks=3)": "blocks=3 does not divide hidden=8",
+  "short_conv(size=0)": "size=0",
+  "slstm(conv=-1)": "conv=-1",
+  "tcn(dilations=(1, 0))": "dilations=(1, 0)",
+  "parallel(left='gla(rank=0)')": "rank=0",
+}
+
+
+@pytest.mark.parametrize("spec", BAD)
+def test_what_a_mixer_refuses(spec):
+  with pytest.raises(UserError) as error:
+    mixer(spec).check(16)
+  assert BAD[spec] in str(error.value)
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_what_is_not_drawn_is_in_no_product(spec):
+  """A rate, a scale or a skip starts at a number: by its name it must not decay like a matrix."""
+  x_BTD, pos_BT = jnp.zeros((1, 3, 16)), jnp.zeros((1, 3), jnp.int32)
+  made = jax.jit(mixer(spec).init)
+  one, other = (by_path(made(jax.random.key(seed), x_BTD, pos_BT)["params"]) for seed in range(2))
+  for path in one:
+    if np.array_equal(one[path], other[path]):
+      assert axes.fan_in_axes(path) == (), path
+
+
+@pytest.mark.parametrize(
+  "spec, tells",
+  [
+    ("lstm()", True), ("mamba2()", True), ("rwkv4()", True), ("attention()", False),
+    ("mla()", False), ("hyena()", False), ("tcn()", False), ("short_conv()", False),
+    ("parallel()", False), ("parallel(left='lstm()')", True),
+  ],
+)  # fmt: skip
+def test_whose_last_state_tells_of_all(spec, tells):
+  assert remembers(mixer(spec), 16) == tells
+
+
+def test_the_normal_part_of_hippo():
+  """arXiv:2208.04933, appendix B.1.1: eigenvalues and vectors of A + p p^T."""
+  place = np.arange(8)
+  root = np.sqrt(2 * place + 1)
+  matrix = -np.tril(np.outer(root, root), -1) - np.diag(place + 1.0)
+  matrix += np.outer(root, root) / 2
+  values, vectors = hippo(4)
+  np.testing.assert_allclose(matrix @ vectors, vectors * values, atol=1e-10)
+  assert (values.imag > 0).all() and np.allclose(values.real, -0.5)
+
+
+def test_a_query_of_nothing_finds_nothing():
+  """Where the exponent of a stabiliser underflows, 0 / 0 is 0."""
+  one = jnp.ones((1, 1, 2, 2))
+  q, gate = one * 0, jnp.full((1, 1, 2), 100.0)
+  start = jnp.zeros((1, 1, 2, 2)), jnp.zeros((1, 1, 2)), jnp.zeros((1, 1))
+  for length in (1, 2):
+    given = (x[:, :, :length] for x in (q, one, one, gate, -gate))
+    y, *_ = mlstm(*given, jnp.zeros((1, length), bool), *start)
+    np.testing.assert_array_equal(y, 0)
+
+
+def test_a_hard_forget_costs_no_digits():
+  """Sums of logarithms before it are not taken from sums behind it."""
+  draw, shape = np.random.default_rng(0), (1, 1, 24, 3)
+  q, k, v = (jnp.asarray(draw.normal(size=shape), jnp.float32) for _ in range(3))
+  g = jnp.full((1, 1, 24, 1), -0.1).at[:, :, 5].set(-1e6)
+  reset, start = jnp.zeros((1, 24), bool), jnp.zeros((1, 1, 3, 3))
+  whole, _ = linear_attention(q, k, v, g, reset, start)
+  after, _ = linear_attention(*(x[:, :, 5:] for x in (q, k, v, g)), reset[:, 5:], start)
+  np.testing.assert_allclose(whole[:, :, 5:], after, rtol=1e-4, atol=1e-4)
