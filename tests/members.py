@@ -65,6 +65,12 @@ OPTIONS = (
   "hyena(filter_width=8, length=5, conv=1)",
 )
 
+
+def marked(spec: str, fast: tuple[str, ...]):
+  """The spec, slow unless its mixer is one of these."""
+  return spec if spec.partition("(")[0] in fast else pytest.param(spec, marks=pytest.mark.slow)
+
+
 EVERY = (*SPECS, *(pytest.param(spec, marks=pytest.mark.slow) for spec in OPTIONS))
 
 

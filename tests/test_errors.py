@@ -243,7 +243,7 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("model.mixer", "attention(positions='rpoe')", "(did you mean 'rope'?): choose from rope,"),
     ("model.name", "decodr", "unknown 'decodr' (did you mean 'decoder'?)"),
     ("model.mixer", "lstm(hidden='a')", "hidden='a' of lstm() is not a whole number"),
-    ("model.mixer", "lstm(hidden=-5)", "lstm(): hidden=-5 must be positive, or 0 for the width"),
+    ("model.mixer", "lstm(hidden=-5)", "lstm(): hidden=-5 must be positive, or 0"),
     ("data.source", "embedded(megabytes='x')", "megabytes='x' of embedded() is not a number"),
     ("data.source", "csv(field=3)", "field=3 of csv() is not text or a tuple"),
     ("data.source", "csv(columns=3)", "columns=3 of csv() is not a tuple of text"),

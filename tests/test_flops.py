@@ -153,7 +153,7 @@ def rwkv7(heads=4, rank=D // 4):
 
 def mla(heads=4, latent=D // 2, rope_width=0, head_width=0, window=0):
   K = head_width or D // heads
-  turned, slots = rope_width or K // 2, window or T + 1
+  turned, slots = rope_width or max(K // 4 * 2, 2), window or T + 1
   weights = D * (heads * (2 * K + turned) + latent + turned) + 2 * latent * heads * K
   scores = 2 * T * heads * (2 * K + turned)
   return counted(weights, latent, slots * (latent + turned + 1) + 1, scores)

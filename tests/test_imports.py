@@ -87,7 +87,7 @@ ROOMS = {
 
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
-  "flax": "nn models",
+  "flax": "nn models mutants",
   "ml_collections": "config networks batches build bases folder trained merge costs validation "
   "train",
   "optax": "adapt optim step build",

@@ -20,7 +20,7 @@ BAD = {
   "delta_net(key_width=-3)": "key_width=-3",
   "delta_net(conv=0)": "conv=0 must be positive",
   "differential_attention(heads=3)": "heads=3 does not divide half the width 8",
-  "differential_attention(heads=8)": "rope wants an even number",
+  "differential_attention(heads=8)": "not even for rope",
   "gated_delta_net(value_width=-2)": "value_width=-2",
   "gla(key_width=-3)": "key_width=-3",
   "gla(rank=0)": "rank=0 must be positive",

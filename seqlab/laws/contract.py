@@ -43,8 +43,9 @@ def splitting(mixer: Mixer) -> None:
     equal(f"pieces of {cuts} against the whole", jnp.concatenate(pieces, 1), whole_BTD)
     if shapes(state) != shapes(start):
       raise LawBroken(f"the state changes its form: {shapes(start)} becomes {shapes(state)}")
-    for name, leaf in state.items():
-      equal(f"the last {name} after {cuts}", leaf, last[name])
+    whole = by_path(last)
+    for name, leaf in by_path(state).items():
+      equal(f"the last {name} after {cuts}", leaf, whole[name])
 
 
 def causality(mixer: Mixer) -> None:

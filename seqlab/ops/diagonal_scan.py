@@ -47,5 +47,6 @@ def fixed_scan(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN):
     return h_BFN, jnp.sum(c_FN * h_BFN, -1).real
 
   each = jnp.swapaxes(u_BTF, 0, 1).astype(dtype), reset_BT.T
+  h_BFN = h_BFN.astype(jnp.result_type(h_BFN, a_FN, b_FN, dtype))
   h_BFN, y_TBF = remembering(step, h_BFN, each)
   return jnp.swapaxes(y_TBF, 0, 1), h_BFN

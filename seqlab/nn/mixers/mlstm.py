@@ -63,10 +63,12 @@ class MLSTM(Mixer):
     gates_BTHG = widened(gates_BTHG) + self.param("gates_bias_HG", _first, heads)
     i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
     k_BTHK *= shape[1] ** -0.5
+    # in float32: q n may be near nothing, and is divided by
+    q_BTHK, k_BTHK, v_BTHK = widened(q_BTHK), widened(k_BTHK), widened(v_BTHK)
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
     given = (*arrays, pos_BT == 0, *(start[name] for name in STATE))
     y_BHTK, *after = mlstm(*given)
-    y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
+    y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0]).astype(x_BTD.dtype)
     y_BTHK += bias(self, "skip_HK", shape, 1.0).astype(y_BTHK.dtype) * c_BTHK
     y_BTD = to_width(self, y_BTHK * jax.nn.silu(gate_BTHK), width)
     return y_BTD, None if state is None else dict(zip(STATE, after, strict=True)) | last
