@@ -16,7 +16,7 @@ from seqlab import axes
 from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, check_rate, kept, note, weight
 from seqlab.nn.mixers import cache
-from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.ops.attention import attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import Scores, attention_weights
@@ -152,13 +152,8 @@ class Attention(Mixer):
     return y_BHTK, cache.kept(state, dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK), pos_BT, y_BHTK)
 
 
-class AttentionBothWays(Attention):
-  """Attention in which a token sees its whole document (of a window, what is as near after it)."""
-
-  causal: ClassVar[bool] = False
-
-  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    raise TypeError("attention both ways reads whole sequences and has no state")
+class AttentionBothWays(BothWays, Attention):
+  """The same without the causal mask."""
 
 
 class AttentionOverPrefix(Attention):

@@ -66,6 +66,17 @@ class Mixer(nn.Module):
     """Raises a UserError where an argument is out of range or does not fit the width."""
 
 
+class BothWays:
+  """Makes a kind of attention one in which a token sees its whole document (of a window, what is as
+  near after it).
+  """
+
+  causal: ClassVar[bool] = False
+
+  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
+    raise TypeError("attention both ways reads whole sequences and has no state")
+
+
 def prefixed(mixer: Mixer) -> Mixer:
   """What a decoder of a prefix makes of a mixer: one that reads from left to right alone stays."""
   return mixer.prefixed() or mixer

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 from seqlab.errors import UserError
 from seqlab.nn.layers import Norm, weight
 from seqlab.nn.mixers import cache
-from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.nn.mixers.parts import check_positive, divided, heads_first, projected, to_width
 from seqlab.ops.attention import attention
 from seqlab.ops.attention_step import attention_step
@@ -88,10 +88,5 @@ class DifferentialAttention(Mixer):
     return ring | {name: jnp.zeros((*shape, n), dtype) for name, n in arrays.items()}
 
 
-class DifferentialAttentionBothWays(DifferentialAttention):
-  """Differential attention in which a token sees its whole document."""
-
-  causal: ClassVar[bool] = False
-
-  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    raise TypeError("attention both ways reads whole sequences and has no state")
+class DifferentialAttentionBothWays(BothWays, DifferentialAttention):
+  """The same without the causal mask."""

@@ -18,7 +18,7 @@ import jax.numpy as jnp
 from seqlab.errors import UserError
 from seqlab.nn.layers import Norm, weight
 from seqlab.nn.mixers import cache
-from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.nn.mixers.parts import (
   check_not_negative,
   check_positive,
@@ -105,10 +105,5 @@ class MLA(Mixer):
     return dict(latent_BHSK=jnp.zeros(shape, dtype), **ring)
 
 
-class MLABothWays(MLA):
-  """Latent attention in which a token sees its whole document."""
-
-  causal: ClassVar[bool] = False
-
-  def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
-    raise TypeError("attention both ways reads whole sequences and has no state")
+class MLABothWays(BothWays, MLA):
+  """The same without the causal mask."""
