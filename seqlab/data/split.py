@@ -52,15 +52,14 @@ def build_split(
   `clean` cleans.
   """
   calls = parse(text, key)
-  rules = {"hash": by_hash, "tail": by_tail}
   if is_rule(text, key):
-    return make(calls[0], rules, key, config_key=key)
+    return make(calls[0], RULES, key, config_key=key)
   for call in calls:
     if call.name not in SOURCES:
-      known = [*rules, *SOURCES]
+      known = [*RULES, *SOURCES]
       raise UserError(
         f"{key}={text!r}: {call.name!r} cannot stand here{nearest(call.name, known)}; write "
-        f"one rule ({', '.join(rules)}) or sources ({', '.join(SOURCES)})"
+        f"one rule ({', '.join(RULES)}) or sources ({', '.join(SOURCES)})"
       )
   return by_source(clean(build_sources(text, key)))
 
@@ -68,7 +67,7 @@ def build_split(
 def is_rule(text: str, key: str = "config.data.valid") -> bool:
   """Whether a spec holds out some of the source, and does not name validation text."""
   calls = parse(text, key)
-  return len(calls) == 1 and calls[0].name in ("hash", "tail")
+  return len(calls) == 1 and calls[0].name in RULES
 
 
 def by_hash(config_key: str, fraction: float = 0.1, test: float = 0.0, fold: int = 0) -> Split:
@@ -147,3 +146,6 @@ def _check(config_key: str, rule: str, fraction: object) -> None:
     raise UserError(
       f"{config_key}: fraction={fraction!r} of {rule}() must be at least 0 and below 1"
     )
+
+
+RULES: dict[str, Callable[..., Split]] = dict(hash=by_hash, tail=by_tail)
