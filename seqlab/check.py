@@ -13,21 +13,28 @@ from seqlab.spec import make, parse_one
 from seqlab.table import show
 
 
-def run(mixer: list[str], plugin: list[str], mutants: bool = False) -> int:
+def run(mixer: list[str], plugin: list[str], all: bool = False, mutants: bool = False) -> int:
   """Prints a row a mixer and a column a law; returns 1 where a law is broken, with what broke it
   below the table. Of `mutants` a row a planted bug; returns 1 where a law lets one pass.
   """
+  if not (mixer or plugin or all or mutants):
+    raise UserError("name mixers by --mixer, a file of yours by --plugin, or give --all")
+  if mutants and (mixer or plugin or all):
+    raise UserError("--mutants plants bugs in mixers of its own; give it alone")
   runtime.simulate_devices(8)  # for the sharding law
-  return catch() if mutants else prove(mixer, plugin)
+  return catch() if mutants else prove(mixer, plugin, all)
 
 
-def prove(mixer: list[str], plugin: list[str]) -> int:
-  """The table of laws."""
+def prove(mixer: list[str], plugin: list[str], all: bool) -> int:
+  """The table of laws: of `mixer`, or of what the files of `plugin` register, or of all that are
+  registered then.
+  """
   from rich.progress import Progress
 
   registered = set(MIXERS)
   networks.load_plugins(plugin)
-  specs = mixer or [f"{name}()" for name in MIXERS if not plugin or name not in registered]
+  specs = [f"{name}()" for name in MIXERS if all or name not in registered]
+  specs = mixer + specs if all else mixer or specs
   if not specs:
     raise UserError(f"--plugin={plugin}: registers no mixer; write MIXERS['name'] = Class in it")
   members = [(spec, make(parse_one(spec, "--mixer"), MIXERS, "--mixer")) for spec in specs]
@@ -44,6 +51,8 @@ def prove(mixer: list[str], plugin: list[str]) -> int:
         notes += [f"{name}: {said}"] if word == "n/a" else []
         progress.advance(task)
       rows.append((spec, *row, f"{time.monotonic() - began:.0f}"))
+      kept = "breaks a law" if "BROKEN" in row else "keeps the laws"
+      progress.console.print(f"{spec}: {kept}, {rows[-1][-1]} s", highlight=False)
   show("laws of the mixer contract", ("mixer", *LAWS, "seconds"), rows)
   print("\n".join([*dict.fromkeys(notes), *broken]))
   return 1 if broken else 0

@@ -159,6 +159,7 @@ COMMANDS = dict(
     "seqlab.costs",
     "Parameters, FLOPs per token and state bytes of a config's model, mixer by mixer.",
     "seqlab flops --config=experiments/quickstart.py",
+    (("--all", dict(action="store_true", help="every mixer, at lengths from 256 to 16,384")),),
     takes_config=True,
   ),
   check=Command(
@@ -166,8 +167,9 @@ COMMANDS = dict(
     "Prove mixers: run the laws on registered ones or on those of a file of yours.",
     'seqlab check --mixer="attention(heads=4, window=8)" --plugin=my_mixer.py',
     (
-      ("--mixer", dict(**TEXTS, help="spec to check; all if absent")),
+      ("--mixer", dict(**TEXTS, help="spec to check; several allowed")),
       ("--plugin", dict(action="append", default=[], metavar="FILE", help="file with mixers")),
+      ("--all", dict(action="store_true", help="every registered mixer")),
       ("--mutants", dict(action="store_true", help="show that the laws catch planted bugs")),
     ),
   ),

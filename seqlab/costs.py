@@ -1,4 +1,5 @@
-"""`seqlab flops`: parameters, FLOPs a token and state bytes of a config's model, mixer by mixer.
+"""`seqlab flops`: parameters, FLOPs a token and state bytes of a config's model, mixer by mixer, or
+of every mixer that there is.
 
 Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes.
 Nothing is run; text is read only where the vocabulary is learned from it.
@@ -19,7 +20,7 @@ from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.ops.backend import reference_forms
-from seqlab.spec import make, parse
+from seqlab.spec import make, parse, parse_one
 
 
 def mixer_costs(
@@ -78,12 +79,17 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   )
 
 
-def run(config: ConfigDict) -> None:
-  """Prints a line for each mixer of the pattern and the sums of the model."""
+def run(config: ConfigDict, all: bool = False) -> None:
+  """Prints a line for each mixer of the pattern and the sums of the model; with `all` a line for
+  each mixer of the registry, plugins among them, at the config's width and dtype.
+  """
   from seqlab.table import show
 
   build.check(config)
   networks.load_plugins(config.plugins)
+  if all:
+    every_mixer(config.model.width, config.model.dtype)
+    return
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
   if network.name not in ("decoder", "encoder", "encoder_decoder", "prefix_decoder"):
@@ -122,6 +128,65 @@ def run(config: ConfigDict) -> None:
     "FLOPs are of matrix products, two a multiply-add, exact from the jaxpr; scores that a mask "
     "hides count.\nElement-wise operations are counted apart; decode FLOPs are both, for one token "
     "after `length` others."
+  )
+
+
+def width_of(config: ConfigDict, parameters: float, step: int = 16) -> int:
+  """The width, a multiple of `step`, at which the network of a config has nearest to so many
+  parameters, tables that are looked up by ids left out.
+  """
+
+  def size(width: int) -> int:
+    sized = ConfigDict(config)
+    sized.model.width = width
+    network = networks.make_network(sized, networks.Ends(1))
+    assert isinstance(network, Network)
+    ids_BT = jax.ShapeDtypeStruct((1, 1), jnp.int32)
+    params = jax.eval_shape(network.init, jax.random.key(0), ids_BT, ids_BT)
+    return sum(math.prod(x.shape) for path, x in by_path(params).items() if not is_table(path))
+
+  low, high = 1, 2
+  while size(high * step) < parameters:
+    low, high = high, 2 * high
+  while high - low > 1:
+    middle = (low + high) // 2
+    low, high = (middle, high) if size(middle * step) < parameters else (low, middle)
+  return step * min((low, high), key=lambda n: abs(size(n * step) - parameters))
+
+
+LENGTHS = (256, 1024, 4096, 16384)
+
+
+def every_mixer(width: int, dtype: str) -> None:
+  """Prints what each mixer costs at `LENGTHS`. FLOPs a byte are those of decoding one sequence: the
+  bytes are parameters and state, both read for every token.
+  """
+  from rich.progress import track
+
+  from seqlab.table import show
+
+  rows = []
+  for name in track(MIXERS, "counting", transient=True):
+    spec = f"{name}()"
+    mixer = make(parse_one(spec), MIXERS)
+    try:
+      mixer.check(width)
+    except UserError as error:
+      raise UserError(f"config.model.width={width}: {spec}: {error}") from None
+    costs = [mixer_costs(mixer, width, length, dtype) for length in LENGTHS]
+    last, wide = costs[-1], jnp.dtype(dtype).itemsize
+    moved = last["parameters"] * wide + last["state_bytes"]
+    each = (f"{cost['products']:,.0f}" for cost in costs)
+    ends = last["decode"], last["state_bytes"]
+    ratio = f"{last['decode'] / moved:.2f}"
+    rows.append((spec, f"{last['parameters']:,}", *each, *(f"{x:,.0f}" for x in ends), ratio))
+  columns = ("mixer", "parameters", *(f"at {length:,}" for length in LENGTHS), "decode", "state")
+  show(f"every mixer at width {width}, {dtype}", (*columns, "FLOPs/byte"), rows)
+  print(
+    f"FLOPs a token of a whole sequence, in products (two a multiply-add, exact from the jaxpr); "
+    f"decode: of one\ntoken after {LENGTHS[-1]:,} others, element-wise operations among them; "
+    f"state: bytes of one sequence then;\nFLOPs/byte: of decoding one sequence, whose parameters "
+    f"and state are read for each token."
   )
 
 

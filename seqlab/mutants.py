@@ -19,6 +19,7 @@ from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.min_gru import MinGRU
 from seqlab.nn.mixers.short_conv import ShortConv
 from seqlab.ops.chunks import Decays
+from seqlab.ops.triangular import unit_triangular_solve
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,11 +139,8 @@ def _heads_apart(x_BHTK: jax.Array, kv_heads: int) -> jax.Array:
   return jnp.swapaxes(x_BHTK.reshape(batch, heads // kv_heads, kv_heads, *rest), 1, 2)
 
 
-def _no_way_back(system: jax.Array, sides: jax.Array, **options: Any) -> jax.Array:
-  return _SOLVE(jax.lax.stop_gradient(system), sides, **options)
-
-
-_SOLVE = jax.lax.linalg.triangular_solve
+def _no_way_back(system: jax.Array, sides: jax.Array) -> jax.Array:
+  return unit_triangular_solve(jax.lax.stop_gradient(system), sides)
 
 
 def _member(name: str, **arguments: Any) -> Callable[[], Mixer]:
@@ -178,6 +176,6 @@ MUTANTS = (
   ),
   Mutant(
     "a solver has no gradient to its matrix", "gradients", _member("delta_net"),
-    "jax.lax.linalg.triangular_solve", _no_way_back,
+    "seqlab.ops.delta_rule.unit_triangular_solve", _no_way_back,
   ),
 )  # fmt: skip

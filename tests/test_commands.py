@@ -12,6 +12,7 @@ import time
 import pytest
 
 from seqlab.cli import COMMANDS
+from seqlab.nn.mixers import MIXERS
 
 TEXT = "春眠不觉晓，处处闻啼鸟。夜来风雨声，花落知多少。\n" * 60 + "the cat sat on the mat.\n" * 60
 MINE = """
@@ -231,6 +232,17 @@ def test_flops_reads_no_text_where_the_tokenizer_needs_none():
 def test_flops(flags):
   said = seqlab("flops", *flags[1])
   assert "min_gru()" in said and "attention(heads=2)" in said and "state bytes" in said
+
+
+def test_flops_of_every_mixer():
+  said = seqlab("flops", "--all", "--config.model.width=16")
+  assert all(f"{name}()" in said for name in MIXERS) and "16,384" in said
+  assert "heads=4 does not divide" in seqlab("flops", "--all", "--config.model.width=30", code=2)
+
+
+def test_check_wants_to_be_told_what_to_check():
+  assert "give --all" in seqlab("check", code=2)
+  assert "give it alone" in seqlab("check", "--mutants", "--all", code=2)
 
 
 def test_check_proves_a_mixer_of_ones_own_and_names_the_law_that_is_broken(flags):

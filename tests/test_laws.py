@@ -9,7 +9,7 @@ from seqlab.nn.mixers import MIXERS
 from seqlab.spec import parse_one
 
 # In the suite that runs with every commit all members keep the laws that tell most; the rest of the
-# table, and options, are `-m slow`, as is `seqlab check`.
+# table, and options, are `-m slow`; `seqlab check --all` prints the whole of it.
 TELLING = "splitting", "causality", "packing", "names", "costs"
 FURTHER = "padding", "learning", "bfloat16"
 FAMILIES = (

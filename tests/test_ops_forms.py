@@ -23,7 +23,7 @@ from seqlab.ops.convolution import convolution, convolution_1d, transposed_convo
 from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.delta_rule import delta_rule
 from seqlab.ops.dense import dense
-from seqlab.ops.diagonal_scan import fixed_scan, selective_scan
+from seqlab.ops.fixed_scan import fixed_scan
 from seqlab.ops.gru import gru
 from seqlab.ops.linear_attention import linear_attention
 from seqlab.ops.linear_recurrence import linear_recurrence
@@ -33,8 +33,10 @@ from seqlab.ops.mlstm import mlstm
 from seqlab.ops.norm import layer_norm, rms_norm
 from seqlab.ops.rnn import rnn
 from seqlab.ops.rope import rope, rope_naive
+from seqlab.ops.selective_scan import selective_scan
 from seqlab.ops.short_convolution import short_convolution
 from seqlab.ops.slstm import slstm
+from seqlab.ops.triangular import unit_triangular_solve
 from seqlab.ops.weighted_delta import weighted_delta
 from seqlab.ops.wkv import wkv
 
@@ -244,6 +246,10 @@ CASES = {
   "linear attention one step": (linear_attention, lambda d: matrices(d, 1)),
   "delta rule": (part(delta_rule, chunk=4), lambda d: corrections(d, 11)),
   "delta rule one step": (delta_rule, lambda d: corrections(d, 1)),
+  "triangular solve": (
+    unit_triangular_solve,
+    lambda d: (d.normal(2, 3, 7, 7), d.normal(2, 3, 7, 5)),
+  ),
   "mlstm": (part(mlstm, chunk=4), lambda d: gated_matrices(d, 11)),
   "mlstm one step": (mlstm, lambda d: gated_matrices(d, 1)),
   "recurrence complex": (

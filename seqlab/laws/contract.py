@@ -1,5 +1,6 @@
 """What a mixer promises of its outputs and its names, whatever it computes."""
 
+import zlib
 from typing import Any
 
 import jax
@@ -33,7 +34,7 @@ def splitting(mixer: Mixer) -> None:
   start = mixer.init_state(BATCH, WIDTH, LENGTH)
   kept_BTD, last = run(params, x_BTD, pos_BT, start)
   equal("outputs with a state against outputs without", kept_BTD, whole_BTD)
-  for cuts in ((1,) * LENGTH, (7, 1, 4)):
+  for cuts in ((1,) * LENGTH, (7, 1, 4), _drawn(mixer)):
     pieces, state, at = [], start, 0
     for length in cuts:
       piece = slice(at, at + length)
@@ -46,6 +47,15 @@ def splitting(mixer: Mixer) -> None:
     whole = by_path(last)
     for name, leaf in by_path(state).items():
       equal(f"the last {name} after {cuts}", leaf, whole[name])
+
+
+def _drawn(mixer: Mixer) -> tuple[int, ...]:
+  """Cuts of the mixer's own, in pieces of the lengths that are compiled already."""
+  draw = np.random.default_rng(zlib.crc32(repr(mixer).encode()))
+  cuts: list[int] = []
+  while left := LENGTH - sum(cuts):
+    cuts.append(int(draw.choice([n for n in (1, 4, 7) if n <= left])))
+  return tuple(cuts)
 
 
 def causality(mixer: Mixer) -> None:

@@ -14,6 +14,7 @@ from jax import lax
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.chunks import ALL, Decays, in_chunks, out_of_chunks
 from seqlab.ops.dense import matmul
+from seqlab.ops.triangular import unit_triangular_solve
 
 CHUNK = 32
 
@@ -54,10 +55,7 @@ def delta_rule(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: in
   k_NW, b = jnp.swapaxes(k, 3, 4), b.astype(dtype)
   system = jnp.tril(b * between * matmul(k, k_NW), -1)  # its diagonal of ones is left out
   sides = jnp.concatenate([b * v, b * start * k], -1)
-  solved = lax.linalg.triangular_solve(
-    system, sides, left_side=True, lower=True, unit_diagonal=True
-  )
-  first, per_state = jnp.split(solved, [v.shape[-1]], -1)
+  first, per_state = jnp.split(unit_triangular_solve(system, sides), [v.shape[-1]], -1)
   to_end = (jnp.swapaxes(decays.to_end(), 3, 4) * k_NW).astype(v.dtype)
 
   def step(s_BHNK, now):

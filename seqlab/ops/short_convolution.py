@@ -2,10 +2,12 @@
 stands before many recurrences (arXiv:2312.00752, section 3.4).
 """
 
+import jax
 import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
+from seqlab.ops.dense import product
 
 
 def short_convolution_naive(x_BTF, w_WF, pos_BT, before_BWF):
@@ -32,11 +34,50 @@ def short_convolution(x_BTF, w_WF, pos_BT, before_BWF):
   """
   if backend() == "reference":
     return short_convolution_naive(x_BTF, w_WF, pos_BT, before_BWF)
-  length, size = x_BTF.shape[1], len(w_WF)
   all_BTF = jnp.concatenate([before_BWF.astype(x_BTF.dtype), x_BTF], 1)
-  y_BTF = jnp.zeros((), wide(x_BTF.dtype))
+  y_BTF = _convolved(all_BTF, w_WF, pos_BT)
+  return y_BTF, all_BTF[:, x_BTF.shape[1] :].astype(before_BWF.dtype)
+
+
+@jax.custom_vjp
+def _convolved(all_BTF, w_WF, pos_BT):
+  """The outputs of all inputs but the first W - 1, which come before."""
+  length, size = pos_BT.shape[1], len(w_WF)
+  y_BTF = jnp.zeros((), wide(all_BTF.dtype))
   for lag in range(size):
-    x = lax.slice_in_dim(all_BTF, size - 1 - lag, size - 1 - lag + length, axis=1)
-    y_BTF += jnp.where((pos_BT >= lag)[..., None], x, 0) * w_WF[size - 1 - lag]
-  last_BWF = all_BTF[:, length:].astype(before_BWF.dtype)
-  return y_BTF.astype(x_BTF.dtype), last_BWF
+    x_BTF = lax.slice_in_dim(all_BTF, size - 1 - lag, size - 1 - lag + length, axis=1)
+    y_BTF += jnp.where((pos_BT >= lag)[..., None], x_BTF, 0) * w_WF[size - 1 - lag]
+  return y_BTF.astype(all_BTF.dtype)
+
+
+def _forward(all_BTF, w_WF, pos_BT):
+  return _convolved(all_BTF, w_WF, pos_BT), (all_BTF, w_WF, pos_BT)
+
+
+def _backward(saved, dy_BTF):
+  all_BTF, w_WF, pos_BT = saved
+  size = len(w_WF)
+  dy_BTF = lax.optimization_barrier(dy_BTF.astype(wide(dy_BTF.dtype)))
+  # Slices of what is padded once fuse into one loop; a pad for each lag would not.
+  around = (0, 0), (size - 1, size - 1)
+  wide_BT = jnp.pad(pos_BT, around, constant_values=-1)
+  wide_BTF = lax.optimization_barrier(jnp.pad(dy_BTF, (*around, (0, 0))))
+  dall_BTF, dw = jnp.zeros((), dy_BTF.dtype), []
+  for lag in range(size):
+    seen_BT = wide_BT[:, lag : lag + all_BTF.shape[1]] >= lag
+    g_BTF = wide_BTF[:, lag : lag + all_BTF.shape[1]]
+    g_BTF = jnp.where(seen_BT[..., None], g_BTF, 0)
+    dall_BTF += g_BTF * w_WF[size - 1 - lag]
+    dw.append(_over_rows(g_BTF * all_BTF))
+  dw_WF = jnp.stack(dw[::-1])
+  return dall_BTF.astype(all_BTF.dtype), dw_WF.astype(w_WF.dtype), None
+
+
+_convolved.defvjp(_forward, _backward)
+
+
+def _over_rows(x_BTF):
+  """The sum over rows and steps, as a product with ones: XLA:CPU sums the first axes of an array
+  many times as slowly.
+  """
+  return product(jnp.ones(x_BTF.shape[:2], x_BTF.dtype), x_BTF, (0, 1), (0, 1))

@@ -27,7 +27,7 @@ from seqlab.nn.mixers.parts import (
 )
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
-from seqlab.ops.diagonal_scan import selective_scan
+from seqlab.ops.selective_scan import selective_scan
 
 
 class Mamba(Mixer):

@@ -21,7 +21,7 @@ from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, check_steps
 from seqlab.ops.activations import gelu
 from seqlab.ops.dense import dense
-from seqlab.ops.diagonal_scan import fixed_scan
+from seqlab.ops.fixed_scan import fixed_scan
 
 
 class S4D(Mixer):
