@@ -7,6 +7,7 @@ axes, and from the letters alone follow the sharding of a leaf, whether it decay
     B batch      T time     S memory slots   D width     F hidden     H heads    K head width
     N SSM state  G gate     W window         V vocabulary  C classes  E experts  L stacked layers
     Y, X rows and columns of an image or of a kernel over one   Z latent   R rank of an adapter
+    A answers of a row
 """
 
 import contextlib
@@ -23,7 +24,7 @@ from jax.sharding import AbstractMesh, AxisType, Mesh, NamedSharding, PartitionS
 from seqlab.errors import UserError, nearest
 from seqlab.leaves import path_of
 
-ALPHABET = "BTSDFHKNGWVCELYXZR"
+ALPHABET = "BTSDFHKNGWVCELYXZRA"
 ELEMENTWISE = frozenset(["bias", "scale", "skip", "rate", "taps"])
 MESH_AXES = ("data", "fsdp", "tensor", "sequence", "expert")
 

@@ -21,6 +21,7 @@ from seqlab.batches import make_loader as make_loader
 from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
+from seqlab.data.synthetic import choices, columns_of, gives_tasks
 from seqlab.errors import UserError
 from seqlab.heads import check_classes as check_classes
 from seqlab.heads import head_of
@@ -33,7 +34,7 @@ from seqlab.step import State, init_state
 CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
   "schedule": (optim.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
-  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "target_N", "target_NC")),
+  "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "choices", "target_N", "target_NC")),
   "model.name": (networks.NETWORKS, ("config", "ends")),
 }
 
@@ -48,6 +49,7 @@ NETWORKS = {
   "multi_label_classification": ("decoder", "encoder", "dilated_cnn"),
   "regression": ("decoder", "encoder", "dilated_cnn"),
   "tagging": ("decoder", "encoder", "dilated_cnn"),
+  "answers": ("decoder", "encoder"),
   "autoencoding": ("autoencoder",),
   "variational": ("vae", "text_vae"),
   "adversarial": ("gan",),
@@ -84,6 +86,14 @@ def check(config: ConfigDict) -> None:
       f"config.model.name={config.model.name!r} reads {reads} and config.data.source="
       f"{config.data.source!r} gives {gives}"
     )
+  task = gives_tasks(config.data.source)
+  if task != (name == "answers"):
+    gives = "a task, which answers() learns" if task else "no task, such as parity() or mqar()"
+    raise UserError(
+      f"config.objective={config.objective!r}: config.data.source={config.data.source!r} is {gives}"
+    )
+  if task:
+    limits.check_of_a_task(config, columns_of(config.data.valid))
   if not is_stack(config):
     limits.check_unread(config, network, networks.READS[network], arrays)
   game = isinstance(networks.make_network(config, networks.Ends()), networks.Pair)
@@ -124,6 +134,8 @@ def make_objective(
   head, told = head_of(call.name, arguments, learned, labels)
   if learned.text is not None:
     told |= dict(ids=learned.text.vocab, pad=learned.text.pad, eot=learned.text.eot)
+  if call.name == "answers":
+    told["choices"] = choices(config.data.source)
   shape = next((s for name, s in learned.shapes.items() if name != "label_B"), ())
   if (
     shape

@@ -18,9 +18,7 @@ from ml_collections import ConfigDict
 
 from seqlab import card, metrics, runtime
 from seqlab import config as configs
-from seqlab.data.arrays import Arrays
-from seqlab.data.corpus import Corpus
-from seqlab.data.learned import save_learned
+from seqlab.data.learned import Known, save_learned
 from seqlab.errors import UserError
 
 
@@ -53,7 +51,7 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
 def write_card(
   folder: pathlib.Path,
   config: ConfigDict,
-  data: Corpus | Arrays,
+  data: Known,
   mesh: Mesh,
   numbers: Mapping[str, Any],
   results: Mapping[str, float] | None = None,
@@ -78,7 +76,7 @@ def write_card(
 
 def describe(
   config: ConfigDict,
-  data: Corpus | Arrays,
+  data: Known,
   mesh: Mesh,
   numbers: Mapping[str, Any],
   steps_per_epoch: int,

@@ -52,6 +52,9 @@ KEYS = {
 # What a network of arrays, whose sizes are arguments of its call, does not read.
 OF_TEXT = ("length", "model.", "data.clean", "data.tokenizer", "data.rows", "data.store")
 
+# What a synthetic task reads of `config.data`.
+OF_TASKS = ("data.source", "data.valid")
+
 # Arguments of the members that a key may name. Mixers and channel mixers have a `check` of their
 # own, sources look at theirs when they are built.
 ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
@@ -116,6 +119,23 @@ def check_unread(
       raise UserError(
         f"config.{key}={_at(config, key)!r}: {network}() has no use for it; leave it out"
       )
+
+
+def check_of_a_task(config: Mapping[str, Any], columns: int) -> None:
+  """Refuses a key of texts beside a synthetic task, and rows of validation examples, of so many
+  `columns`, that are longer than the positions that are learned.
+  """
+  for key, (default, _) in DEFAULTS.items():
+    if key.startswith("data.") and key not in OF_TASKS and _at(config, key) != default:
+      raise UserError(
+        f"config.{key}={_at(config, key)!r}: config.data.source={_at(config, 'data.source')!r} is "
+        f"a task, which has no use for it; leave it out"
+      )
+  if _at(config, "model.learned_positions") and columns > config["length"]:
+    raise UserError(
+      f"config.data.valid={_at(config, 'data.valid')!r}: rows of {columns} tokens, and positions "
+      f"are learned up to config.length={config['length']}"
+    )
 
 
 def check_selectors(config: Mapping[str, Any], params: Any) -> None:

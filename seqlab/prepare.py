@@ -15,15 +15,16 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from seqlab.data.array_sources import gives_arrays, read_arrays
-from seqlab.data.arrays import Arrays
 from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.corpus import Corpus, corpus_fingerprint
 from seqlab.data.documents import Document
 from seqlab.data.durable import one_writer
 from seqlab.data.files import identify
+from seqlab.data.learned import Known
 from seqlab.data.sources import Source, build_sources
 from seqlab.data.split import Split, build_split
 from seqlab.data.store import FORMAT, Store
+from seqlab.data.synthetic import gives_tasks, read_tasks
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.data.vocabulary import Plan, plan_tokenizer
 from seqlab.data.writer import write_store
@@ -86,20 +87,20 @@ def prepare(
   return Corpus(tuple(stores), tuple(member.weight for member in sources))
 
 
-def data_of(
-  config: Any, tell: Tell | None = None, learned: Tokenizer | None = None
-) -> Corpus | Arrays:
-  """The data of a config: its text, prepared, or its arrays."""
+def data_of(config: Any, tell: Tell | None = None, learned: Tokenizer | None = None) -> Known:
+  """The data of a config: its text, prepared, its arrays or its tasks."""
   data = config.data
   if gives_arrays(data.source):
     return read_arrays(data.source, data.valid)
+  if gives_tasks(data.source):
+    return read_tasks(data.source, data.valid, config.length)
   return prepare(
     data.source, data.tokenizer, data.valid, data.store, tell, learned, clean=data.clean
   )
 
 
 def fingerprint(source: str, tokenizer: str, valid: str, clean: str = "") -> str:
-  """That of the data that `data_of` would return; nothing is prepared."""
+  """That of the data that `data_of` would return of texts or arrays; nothing is prepared."""
   if gives_arrays(source):
     return read_arrays(source, valid).fingerprint
   sources, splits = _members(source, valid, clean)
@@ -138,7 +139,7 @@ def run(config: Any, inspect: bool = False) -> None:
   from seqlab import inspection
 
   data, corpus = config.data, data_of(config)
-  if isinstance(corpus, Arrays):
+  if not isinstance(corpus, Corpus):
     print("\n".join(f"{name}: {about}" for name, about in corpus.about().items()))
     return
   for store, source in zip(corpus.stores, build_sources(data.source), strict=True):

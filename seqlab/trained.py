@@ -15,11 +15,10 @@ from seqlab.adapt import adaptations
 from seqlab.adapt.lora import BASE
 from seqlab.bases import best_or_latest, read_config, source_of, with_base
 from seqlab.data.array_sources import gives_arrays, read_whole
-from seqlab.data.arrays import Arrays
 from seqlab.data.cleaning.pipeline import Pipeline, build_pipeline
-from seqlab.data.corpus import Corpus
 from seqlab.data.documents import Document
-from seqlab.data.learned import TOKENIZER, Learned, learned_from, load_learned
+from seqlab.data.learned import TOKENIZER, Known, Learned, learned_from, load_learned
+from seqlab.data.synthetic import gives_tasks, read_examples
 from seqlab.data.tokenizers import Tokenizer
 from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
@@ -75,7 +74,7 @@ def open_run(workdir: str, which: str = "best") -> Trained:
   return Trained(folder, config, learned, objective, params, step, mesh)
 
 
-def own_data(run: Trained, split: str) -> Corpus | Arrays:
+def own_data(run: Trained, split: str) -> Known:
   """The data of the run's config, of which `split` is wanted, under the tokenizer of the run.
 
   Raises:
@@ -90,23 +89,27 @@ def check_own_data(run: Trained, split: str) -> None:
   would be held out, and some of the training's among them; or where it has no such split.
   """
   data = run.config.data
-  names = ("train", "valid") if run.learned.shapes else split_names(data.valid)
+  task = gives_tasks(data.source)
+  made = bool(run.learned.shapes) or task
+  names = ("train", "valid") if made else split_names(data.valid)
   if split not in names:
     advice = "a run with hash(fraction=0.1, test=0.1) has a test split"
-    if run.learned.shapes:
+    if made:
       advice = "give other examples as --data=SOURCE"
     raise UserError(
       f"--split={split}: config.data.valid={data.valid!r} of this run makes {' and '.join(names)}; "
       f"{advice}"
     )
-  if fingerprint(data.source, data.tokenizer, data.valid, data.clean) != run.learned.fingerprint:
+  given = data.source, data.tokenizer, data.valid, data.clean
+  found = _data(run.config).fingerprint if task else fingerprint(*given)
+  if found != run.learned.fingerprint:
     raise UserError(
       f"{run.folder}: config.data.source={data.source!r} is no longer what this run was trained "
       f"on; bring those files back, or give the text to score as --data=SOURCE"
     )
 
 
-def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arrays:
+def other_data(run: Trained, source: str, labelled: bool = True) -> Known:
   """The whole of another source as the split "train", under the tokenizer and with the class
   numbers of the run. Its texts are cleaned as the run's were, and none is filtered out. Arrays may
   come without labels where they need not be `labelled`.
@@ -118,6 +121,8 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Corpus | Arr
   if run.learned.shapes:
     shapes = run.learned.shapes
     return read_whole(source, "--data", shapes, run.learned.labels, labelled)
+  if gives_tasks(source):
+    return read_examples(source, "--data", run.learned.tokenizer, run.config.length)
   numbered = isinstance(run.objective, Classification | Tagging)
   found = prepare(
     source,
@@ -157,8 +162,9 @@ def documents_of(run: Trained, split: str, data: str) -> list[Document]:
 
 
 def _check_kind(run: Trained, source: str) -> None:
-  """Refuses arrays where a run reads texts, and texts where it reads arrays."""
-  if gives_arrays(source, "--data") != bool(run.learned.shapes):
+  """Refuses what is not of the run's kind: texts, arrays or a task."""
+  arrays, task = gives_arrays(source, "--data"), gives_tasks(source, "--data")
+  if (arrays, task) != (bool(run.learned.shapes), gives_tasks(run.config.data.source)):
     raise UserError(f"--data={source}: the run was trained on {run.config.data.source}")
 
 
@@ -167,5 +173,5 @@ def cleaning(run: Trained) -> Pipeline:
   return build_pipeline(run.config.data.clean)
 
 
-def _data(config: ConfigDict, learned: Tokenizer | None = None) -> Corpus | Arrays:
+def _data(config: ConfigDict, learned: Tokenizer | None = None) -> Known:
   return data_of(config, tell=lambda line: None, learned=learned)

@@ -15,10 +15,12 @@ from typing import Any
 
 from seqlab.data.arrays import Arrays
 from seqlab.data.corpus import Corpus
+from seqlab.data.synthetic import Tasks
 from seqlab.data.tokenizers import Tokenizer, load_tokenizer, save_tokenizer
 from seqlab.errors import UserError
 
 FILE, TOKENIZER = "data.json", "tokenizer"
+Known = Corpus | Arrays | Tasks  # what a run may be trained on
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,7 +46,7 @@ class Learned:
     return self.text
 
 
-def learned_from(data: Corpus | Arrays) -> Learned:
+def learned_from(data: Known) -> Learned:
   if isinstance(data, Arrays):
     return Learned(data.labels, data.fingerprint, shapes=data.shapes)
   return Learned(
@@ -52,7 +54,7 @@ def learned_from(data: Corpus | Arrays) -> Learned:
   )
 
 
-def save_learned(data: Corpus | Arrays, folder: pathlib.Path) -> None:
+def save_learned(data: Known, folder: pathlib.Path) -> None:
   """Writes tokenizer/ and data.json into the folder of a run."""
   said: dict[str, Any] = dict(labels=data.labels, fingerprint=data.fingerprint)
   if isinstance(data, Arrays):

@@ -38,7 +38,7 @@ def permute(index: np.ndarray, n: int, *names: int | str) -> np.ndarray:
   while len(places):
     left, right = values >> half, values & mask
     for key in round_keys:
-      left, right = right, left ^ (_mix(right ^ key) & mask)
+      left, right = right, left ^ (mixed(right ^ key) & mask)
     values = (left << half) | right
     inside = values < n
     out[places[inside]] = values[inside]
@@ -46,7 +46,7 @@ def permute(index: np.ndarray, n: int, *names: int | str) -> np.ndarray:
   return out.astype(np.int64)
 
 
-def _mix(x: np.ndarray) -> np.ndarray:
+def mixed(x: np.ndarray) -> np.ndarray:
   """The finaliser of SplitMix64 (Steele et al. 2014): every bit of x reaches every bit of the
   result.
   """

@@ -14,6 +14,7 @@ from seqlab.data.prefixes import Prefixes
 from seqlab.data.sentences import Sentences
 from seqlab.data.spans import Spans
 from seqlab.data.store import Tokens
+from seqlab.data.synthetic import Answers
 from seqlab.data.tagged import Tagged
 from seqlab.data.windows import Batch, Windows
 from seqlab.data.word_starts import WholeWords
@@ -34,8 +35,8 @@ class Rows(Protocol):
 
 
 class Data(Protocol):
-  """What a run trains on, in splits: text (`Corpus`) or numbers (`Arrays`). `labels` are the names
-  of the classes, in the order of their numbers.
+  """What a run trains on, in splits: text (`Corpus`), numbers (`Arrays`) or `Tasks`. `labels` are
+  the names of the classes, in the order of their numbers.
   """
 
   @property
@@ -55,9 +56,9 @@ class TokenRows(Rows, Protocol):
   tokens: Tokens
 
 
-# Classes of `TokenRows`, made of (tokens, length, pad, seed) and the arguments of their call. Their
-# `shapes`, of the length and those arguments, are those of the arrays of a row: int32, and float32
-# where a name begins with `weight`.
+# Classes of `TokenRows`, made of (tokens, length, pad, seed) and the arguments of their call, and
+# `Answers`, which `Tasks` makes. Their `shapes`, of the length and those arguments, are those of a
+# row's arrays: int32, and float32 where a name begins with `weight`.
 ROWS: dict[str, Any] = {
   "windows": Windows,
   "packed": Packed,
@@ -68,6 +69,7 @@ ROWS: dict[str, Any] = {
   "sentences": Sentences,
   "tagged": Tagged,
   "whole_words": WholeWords,
+  "answers": Answers,
 }
 
 

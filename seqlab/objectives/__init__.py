@@ -3,6 +3,7 @@ may name.
 """
 
 from seqlab.objectives.adversarial import Adversarial
+from seqlab.objectives.answers import Answers
 from seqlab.objectives.autoencoding import Autoencoding
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
@@ -27,6 +28,7 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   multi_label_classification=MultiLabelClassification,
   regression=Regression,
   tagging=Tagging,
+  answers=Answers,
   autoencoding=Autoencoding,
   variational=Variational,
   adversarial=Adversarial,

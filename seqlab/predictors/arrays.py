@@ -8,8 +8,7 @@ import jax
 import numpy as np
 
 from seqlab import axes, build
-from seqlab.data.arrays import ArrayRows
-from seqlab.data.corpus import Corpus
+from seqlab.data.arrays import ArrayRows, Arrays
 from seqlab.errors import UserError
 from seqlab.evaluate import rows_on
 from seqlab.predictors.base import Line
@@ -41,7 +40,7 @@ class Examples:
 
   def chosen(self, split: str, data: str) -> list[Place]:
     of = other_data(self.run, data, labelled=False) if data else own_data(self.run, split)
-    assert not isinstance(of, Corpus)
+    assert isinstance(of, Arrays)
     columns = of.splits["train" if data else split]
     self._rows = ArrayRows(columns)
     labels = columns.get("label_B")

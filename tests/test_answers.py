@@ -1,0 +1,121 @@
+"""The objective of synthetic tasks, and the commands on a run of one."""
+
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from seqlab.data import synthetic
+from seqlab.laws import same_on_a_mesh
+from seqlab.models.decoder import Decoder
+from seqlab.models.network import Network
+from seqlab.nn.layers import Plain
+from seqlab.nn.mixers import MIXERS
+from seqlab.nn.stack import Layer
+from seqlab.objectives import Answers
+
+TASK = "--config.data.source=parity(least=1)", "--config.objective=answers()"
+SMALL = (
+  "--config.length=4", "--config.model.width=32", "--config.model.depth=1",
+  "--config.model.mixer=lstm()", "--config.batch=32",
+)  # fmt: skip
+
+
+def seqlab(*arguments, code=0):
+  done = subprocess.run(
+    [sys.executable, "-m", "seqlab.cli", *map(str, arguments)],
+    capture_output=True, text=True, env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
+  )  # fmt: skip
+  assert done.returncode == code, done.stderr
+  return done.stderr if code else done.stdout
+
+
+@pytest.fixture(scope="module")
+def objective():
+  layer = Layer(MIXERS["min_gru"](), Plain(ratio=2))
+  return Answers(Network(Decoder(vocab=6, width=16, depth=1, layers=(layer,))), choices=2)
+
+
+@pytest.fixture(scope="module")
+def batch():
+  made = synthetic.read_tasks("reverse_string(least=2, length=4)", "hash(fraction=0.1)", 8)
+  (part,), _ = made.parts("train", "answers", length=8, seed=0, train=True)
+  return part.train(np.arange(8), 0)
+
+
+def test_numbers_are_those_of_all_scores_by_hand(objective, batch):
+  params = objective.init(jax.random.key(0), batch)
+  loss, metrics, _ = objective.loss("model", params, batch, None, {})
+  net = objective.network
+  x_BTD, _ = net(params["model"], batch["tokens_BT"], batch["pos_BT"])
+  logp_BTV = np.asarray(jax.nn.log_softmax(net(params["model"], x_BTD, method="logits")))
+  nll, right, whole = [], [], []
+  for row in range(8):
+    told = [
+      (logp_BTV[row, at], answer)
+      for at, answer, weight in zip(
+        *(batch[name][row] for name in ("at_BA", "answer_BA", "weight_BA")), strict=True
+      )
+      if weight
+    ]
+    nll += [-logp[answer] for logp, answer in told]
+    right += [logp.argmax() == answer for logp, answer in told]
+    whole.append(all(logp.argmax() == answer for logp, answer in told))
+  assert float(loss) == pytest.approx(np.mean(nll), rel=1e-5)
+  means = {name: float(total / weight) for name, (total, weight) in metrics.items()}
+  assert means["accuracy"] == pytest.approx(np.mean(right))
+  assert means["scaled_accuracy"] == pytest.approx(2 * np.mean(right) - 1, abs=1e-6)
+  assert means["whole_accuracy"] == pytest.approx(np.mean(whole))
+
+
+def test_rows_without_answers_count_for_nothing(objective, batch):
+  params = objective.init(jax.random.key(0), batch)
+  more = {name: np.concatenate([x, np.zeros_like(x[:2])]) for name, x in batch.items()}
+  plain, with_more = (objective.loss("model", params, b, None, {})[1] for b in (batch, more))
+  for name, sums in plain.items():
+    np.testing.assert_allclose(sums, with_more[name], rtol=1e-5, err_msg=name)
+
+
+def test_losses_are_the_same_on_a_mesh(objective, batch):
+  same_on_a_mesh(objective, batch, dict(data=2, fsdp=2, tensor=2))
+
+
+def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
+  longer = "--config.data.valid=parity(length=6, least=5, count=200)"
+  given = (*TASK, *SMALL, longer, "--config.steps=200", "--config.lr=0.01")
+  seqlab("train", f"--workdir={tmp_path}", *given, "--config.evaluate.every=200")
+  seqlab("evaluate", f"--workdir={tmp_path}", "--data=parity(length=4, count=300)")
+  seqlab("evaluate", f"--workdir={tmp_path}")
+  short, long = (
+    json.loads((tmp_path / f"evaluate_{name}.json").read_text()) for name in ("data", "valid")
+  )
+  assert short["accuracy"] > 0.95 and long["scaled_accuracy"] == pytest.approx(
+    2 * long["accuracy"] - 1, abs=1e-6
+  )
+  assert "symbols are not those" in seqlab(
+    "evaluate", f"--workdir={tmp_path}", "--data=even_pairs()", code=2
+  )
+  assert "train and valid" in seqlab("evaluate", f"--workdir={tmp_path}", "--split=test", code=2)
+
+
+@pytest.mark.parametrize(
+  ("flags", "said"),
+  [
+    (("--config.data.source=parity()",), "which answers() learns"),
+    (("--config.objective=answers()",), "is no task"),
+    ((*TASK, "--config.data.tokenizer=words()"), "has no use for it"),
+    (
+      (*TASK, "--config.model.learned_positions=true", "--config.data.valid=parity(length=300)"),
+      "rows of 300 tokens",
+    ),
+    ((*TASK, "--config.model.name=encoder_decoder()"), "trains 'decoder' or 'encoder'"),
+    ((*TASK, "--config.data.source=parity(leest=1)"), "least"),
+  ],
+)
+def test_mistakes_are_one_line(flags, said, tmp_path):
+  told = seqlab("train", f"--workdir={tmp_path / 'run'}", *flags, code=2)
+  assert said in told and told.count("\n") == 1
