@@ -15,6 +15,7 @@ from seqlab.data.array_sources import ARRAY_SOURCES
 from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.sources import SOURCES
 from seqlab.data.split import build_split
+from seqlab.data.tasks import TASKS
 from seqlab.data.vocabulary import plan_tokenizer
 from seqlab.errors import UserError
 from seqlab.nn.layers import CHANNEL_MIXERS
@@ -266,7 +267,7 @@ def test_every_experiment_resolves(name, monkeypatch):
         given.pop("steps_per_epoch", None)
       make(call, members, key, **given)
   assert parse_one(config.objective).name in OBJECTIVES
-  sources = SOURCES | ARRAY_SOURCES
+  sources = SOURCES | ARRAY_SOURCES | TASKS
   for call in parse(config.data.source):  # made, they would look for their files
     assert call.kwargs.keys() <= {"weight", *inspect.signature(sources[call.name]).parameters}
   build_pipeline(config.data.clean)
