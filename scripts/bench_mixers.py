@@ -1,13 +1,14 @@
 """Every mixer beside attention, at equal parameters: `scripts/bench_mixers.py --lengths 256 1024`.
 
-A decoder of plain blocks is trained on random tokens and writes on from as many, in a process of
-its own for each mixer and length; attention's runs beside it, segment by segment in turn, and the
+A decoder of plain blocks is trained on random tokens, and writes on with a state that as many fit
+into, each in a process of its own; attention's runs beside it, segment by segment in turn, and the
 ratio is the median of the pairs'. The width is what brings a mixer to the wanted parameters. Slopes
 are of log time against log length: 1 is linear, 0 constant.
 """
 
 import argparse
 import importlib
+import itertools
 import json
 import math
 import os
@@ -61,8 +62,18 @@ class Worker:
     self.width = json.loads(said) if said.strip() else None  # None: it did not start
 
   def run(self, name, steps):
-    print(json.dumps([name, steps]), file=self.process.stdin, flush=True)
-    return json.loads(self.process.stdout.readline())
+    """[seconds a step, MB].
+
+    Raises:
+      ChildProcessError: the process has died, as for want of memory.
+    """
+    try:
+      print(json.dumps([name, steps]), file=self.process.stdin, flush=True)
+    except BrokenPipeError:
+      raise ChildProcessError from None
+    if not (said := self.process.stdout.readline()):
+      raise ChildProcessError
+    return json.loads(said)
 
   def close(self):
     self.process.stdin.close()
@@ -105,30 +116,29 @@ def main():
   parser.add_argument("--rounds", type=int, default=3)
   parser.add_argument("--seconds", type=float, default=1.0, help="of one segment")
   asked = parser.parse_args()
-  given = {
-    name: getattr(asked, name) for name in ("depth", "parameters", "tokens", "dtype", "what")
-  }
+  given = {name: getattr(asked, name) for name in ("depth", "parameters", "tokens", "dtype")}
   specs = asked.mixers or [f"{name}()" for name in MIXERS]
   print(f"{platform.platform()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}")
   print(time.strftime("%Y-%m-%d"), f"{asked.parameters:,.0f} parameters, depth {asked.depth}")
   found = {}
-  for length in asked.lengths:
-    base = Worker(mixer=BASE, length=length, **given)
+  for length, name in itertools.product(asked.lengths, asked.what):
+    base = Worker(mixer=BASE, length=length, what=[name], **given)
     for spec in specs:
-      worker = Worker(mixer=spec, length=length, **given)
-      for name in asked.what:
+      worker = Worker(mixer=spec, length=length, what=[name], **given)
+      try:
         if worker.width is None:
-          print(f"{spec} at {length}: did not start", flush=True)
-          break
+          raise ChildProcessError
         own, ratio, memory = measure(worker, base, name, asked.rounds, asked.seconds)
-        found[spec, name, length] = own
-        told = max(asked.tokens // length, 1) * length if name == "train" else CHUNK
-        rate = f"{told / own:9,.0f} tokens/s"
-        print(
-          f"{spec:26} width {worker.width:4} {name:7} {length:6} {rate} {ratio:6.2f}x attention "
-          f"{memory:7,.0f} MB",
-          flush=True,
-        )
+      except ChildProcessError:
+        print(f"{spec} or attention at {length}, {name}: its process died", flush=True)
+        continue
+      found[spec, name, length] = own
+      told = max(asked.tokens // length, 1) * length if name == "train" else CHUNK
+      print(
+        f"{spec:26} width {worker.width:4} {name:7} {length:6} {told / own:9,.0f} tokens/s "
+        f"{ratio:6.2f}x attention {memory:7,.0f} MB",
+        flush=True,
+      )
       worker.close()
     base.close()
   if len(asked.lengths) > 1:

@@ -14,6 +14,7 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from seqlab import build, flops, networks
+from seqlab.data.synthetic import gives_tasks, read_tasks
 from seqlab.errors import UserError
 from seqlab.leaves import by_path, is_table
 from seqlab.models.network import Network
@@ -137,7 +138,7 @@ def width_of(config: ConfigDict, parameters: float, step: int = 16) -> int:
   """
 
   def size(width: int) -> int:
-    sized = ConfigDict(config)
+    sized = config.copy_and_resolve_references()
     sized.model.width = width
     network = networks.make_network(sized, networks.Ends(1))
     assert isinstance(network, Network)
@@ -204,6 +205,8 @@ def _vocabulary(config: ConfigDict) -> int:
   from seqlab.prepare import prepare
 
   data = config.data
+  if gives_tasks(data.source):
+    return read_tasks(data.source, data.valid, config.length).vocab
   plan = plan_tokenizer(data.tokenizer)
   if not plan.trained:
     return plan.make([]).vocab

@@ -131,10 +131,15 @@ def check_of_a_task(config: Mapping[str, Any], columns: int) -> None:
         f"config.{key}={_at(config, key)!r}: config.data.source={_at(config, 'data.source')!r} is "
         f"a task, which has no use for it; leave it out"
       )
+  check_positions(config, "config.data.valid", _at(config, "data.valid"), columns)
+
+
+def check_positions(config: Mapping[str, Any], key: str, source: str, columns: int) -> None:
+  """Refuses rows of so many `columns` that are longer than the positions that are learned."""
   if _at(config, "model.learned_positions") and columns > config["length"]:
     raise UserError(
-      f"config.data.valid={_at(config, 'data.valid')!r}: rows of {columns} tokens, and positions "
-      f"are learned up to config.length={config['length']}"
+      f"{key}={source!r}: rows of {columns} tokens, and positions are learned up to "
+      f"config.length={config['length']}"
     )
 
 

@@ -10,7 +10,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, build, pretrained
+from seqlab import axes, build, limits, pretrained
 from seqlab.adapt import adaptations
 from seqlab.adapt.lora import BASE
 from seqlab.bases import best_or_latest, read_config, source_of, with_base
@@ -122,7 +122,9 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Known:
     shapes = run.learned.shapes
     return read_whole(source, "--data", shapes, run.learned.labels, labelled)
   if gives_tasks(source):
-    return read_examples(source, "--data", run.learned.tokenizer, run.config.length)
+    task = read_examples(source, "--data", run.learned.tokenizer, run.config.length)
+    limits.check_positions(run.config, "--data", source, task.columns)
+    return task
   numbered = isinstance(run.objective, Classification | Tagging)
   found = prepare(
     source,

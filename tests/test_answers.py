@@ -9,7 +9,9 @@ import jax
 import numpy as np
 import pytest
 
+from seqlab import config, limits
 from seqlab.data import synthetic
+from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
@@ -100,6 +102,13 @@ def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
     "evaluate", f"--workdir={tmp_path}", "--data=even_pairs()", code=2
   )
   assert "train and valid" in seqlab("evaluate", f"--workdir={tmp_path}", "--split=test", code=2)
+
+
+def test_rows_beyond_learned_positions_are_refused():
+  learned = config.load("", ["model.learned_positions=true", "length=40"])
+  limits.check_positions(learned, "--data", "parity(length=40)", 40)
+  with pytest.raises(UserError, match="--data='parity.*rows of 41 tokens"):
+    limits.check_positions(learned, "--data", "parity(length=41)", 41)
 
 
 @pytest.mark.parametrize(

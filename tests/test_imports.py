@@ -61,7 +61,7 @@ ROOMS = {
   "inspection": "data",
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
-  "trained": "errors axes data pretrained objectives adapt config build bases prepare",
+  "trained": "errors axes data pretrained objectives adapt config limits build bases prepare",
   "texts": "errors trained",
   "generated": "errors spec data objectives decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "

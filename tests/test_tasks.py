@@ -40,7 +40,7 @@ SPECS = {
   "compute_sqrt": "compute_sqrt(least=1)",
   "listops": "listops(least=3, arguments=4, depth=3)",
   "dyck": "dyck(kinds=3, depth=2, least=1)",
-  "in_context_recall": "in_context_recall(vocab=6, noise=0.3, least=2)",
+  "in_context_recall": "in_context_recall(vocab=6, noise=0.3, least=4)",
   "fuzzy_recall": "fuzzy_recall(pairs=2, vocab=6, least=6)",
   "memorization": "memorization(vocab=6, least=2)",
   "word_problem": "word_problem(points=3, least=1)",
@@ -134,7 +134,7 @@ def listops(asked):
   for word in asked:
     if word == "]":
       name, *values = stack.pop()
-      middle = sorted(values)[(len(values) - 1) // 2]
+      middle = int(np.median(values))
       found = dict(MIN=min(values), MAX=max(values), MED=middle, SM=sum(values) % 10)
       stack[-1].append(found[name[1:]])
     elif word.startswith("["):
@@ -237,6 +237,23 @@ def test_what_was_taken_out_of_an_equation_solves_it():
     assert eval("".join(tokens[:-2]).replace("x", answer)) % 5 == int(tokens[-1])
 
 
+@pytest.mark.parametrize("arguments", ["arguments=2, depth=10", "arguments=5, depth=3"])
+def test_lists_of_every_length_can_be_made(arguments):
+  """Also where trees must be full."""
+  most = 64
+  made = data(f"listops({arguments}, least=3, length={most}, count=2000)", columns=most)
+  batch = rows(made, columns=most).evaluate(np.arange(900))
+  assert {len(question(read(made, batch, i)[0])[0]) for i in range(900)} >= set(range(3, most + 1))
+  full = data("listops(arguments=2, depth=2, length=10)", columns=10)
+  tokens, _ = read(full, rows(full, columns=10).evaluate(np.arange(1)), 0)
+  assert len(tokens) == 10
+
+
+def test_every_row_of_recall_asks_something():
+  made = data("in_context_recall(noise=0.9, least=4)")
+  assert rows(made).evaluate(np.arange(200))["weight_BA"].any(1).all()
+
+
 def test_what_is_to_be_memorised_is_the_same_in_all_rows():
   made, known = data(SPECS["memorization"]), {}
   batch = rows(made).train(np.arange(60), 0)
@@ -337,6 +354,17 @@ def test_gaps_of_mqar_follow_the_power_law():
     ("modular(operation='plus')", "hash(fraction=0.1)", "choose from add"),
     ("word_problem(points=9)", "hash(fraction=0.1)", "points=9"),
     ("cycle_navigation(states=2)", "hash(fraction=0.1)", "states=2"),
+    ("induction_heads(letters=0)", "hash(fraction=0.1)", "letters=0"),
+    ("word_problem(points=2, even=True)", "hash(fraction=0.1)", "nothing to choose"),
+    ("parity(count=100000000000000000000)", "hash(fraction=0.1)", "count is above"),
+    ("modular(prime=1000000000000000003)", "hash(fraction=0.1)", "prime is above"),
+    ("parity()", "hash(fraction=1e400)", "leaves nothing"),
+    ("parity()", "parity(length=1000000000000)", "length is above"),
+    ("parity()", "parity(count=50) | parity()", "one call"),
+    ("listops(depth=1000000)", "hash(fraction=0.1)", "depth"),
+    ("fuzzy_recall(vocab=0, most=-1)", "hash(fraction=0.1)", "vocab of 4"),
+    ("mqar(vocab=64, least=20, length=24)", "hash(fraction=0.1)", "leave it out"),
+    ("modular(prime=7)", "modular(prime=7)", "hold some out"),
     ("bucket_sort(letters=1)", "hash(fraction=0.1)", "letters=1"),
     ("selective_copying(tokens=0)", "hash(fraction=0.1)", "tokens of 1"),
   ],

@@ -11,7 +11,7 @@ from seqlab.data.tasks.base import Task
 from seqlab.data.tasks.draws import Draws
 from seqlab.data.tokenizers import Tokenizer, Words
 from seqlab.errors import UserError
-from seqlab.spec import make, parse
+from seqlab.spec import make, parse, parse_one
 
 Batch = dict[str, np.ndarray]
 FIRST = Words(()).vocab  # the id of the first symbol
@@ -75,6 +75,11 @@ class Tasks:
     return self.splits["train"][0]
 
   @property
+  def columns(self) -> int:
+    """Tokens of the longest question with its answers."""
+    return self.task.columns(self.task.length)
+
+  @property
   def labels(self) -> list[str]:
     return []
 
@@ -135,15 +140,20 @@ def read_tasks(source: str, valid: str, columns: int) -> Tasks:
     UserError: anything wrong with the calls.
   """
   task = _task(source, columns, "config.data.source")
-  rule = parse(valid, "config.data.valid")[0]
+  rule = parse_one(valid, "config.data.valid")
   if rule.name in TASKS:
     held = _task(valid, 0 if _length(valid) else columns, "config.data.valid")
+    if task.listed:
+      raise UserError(
+        f"config.data.valid={valid!r}: {source} lists all its examples; hold some out, "
+        f"'hash(fraction=0.5)'"
+      )
     if held.symbols != task.symbols:
       raise UserError(f"config.data.valid={valid!r}: its symbols are not those of {source}")
     splits = dict(train=(task, 0, task.examples), valid=(held, 0, held.examples))
   else:
     fraction = make(rule, {"hash": _fraction}, "config.data.valid")
-    count = round(task.examples * fraction)
+    count = round(task.examples * fraction) if 0 < fraction < 1 else 0
     if not 0 < count < task.examples:
       raise UserError(f"config.data.valid={valid!r}: leaves nothing to one of both splits")
     splits = dict(train=(task, count, task.examples - count), valid=(task, 0, count))
@@ -163,7 +173,7 @@ def read_examples(source: str, key: str, tokenizer: Tokenizer, columns: int) -> 
 
 def columns_of(valid: str) -> int:
   """Tokens of a row of validation examples with a length of their own, else 0."""
-  call = parse(valid, "config.data.valid")[0]
+  call = parse_one(valid, "config.data.valid")
   if call.name not in TASKS or not _length(valid):
     return 0
   task = _task(valid, 0, "config.data.valid")
@@ -172,7 +182,7 @@ def columns_of(valid: str) -> int:
 
 def choices(source: str) -> int:
   """How many answers a task gives to choose from."""
-  task: Task = make(parse(source, "config.data.source")[0], TASKS, "config.data.source")
+  task: Task = make(parse_one(source, "config.data.source"), TASKS, "config.data.source")
   return task.choices
 
 
@@ -181,8 +191,8 @@ def _fraction(fraction: float = 0.1) -> float:
 
 
 def _length(text: str) -> int:
-  return parse(text)[0].kwargs.get("length", 0)
+  return parse_one(text).kwargs.get("length", 0)
 
 
 def _task(text: str, columns: int, key: str) -> Task:
-  return make(parse(text, key)[0], TASKS, key).resolved(columns, key)
+  return make(parse_one(text, key), TASKS, key).resolved(columns, key)

@@ -29,6 +29,8 @@ class Modular(Asked):
     if self.operation not in OPERATIONS:
       near = nearest(self.operation, OPERATIONS)
       return f"operation={self.operation!r}{near}: choose from {', '.join(OPERATIONS)}"
+    if self.prime > 10_000:
+      return "prime is above 10,000"
     if self.prime < 2 or any(self.prime % n == 0 for n in range(2, int(self.prime**0.5) + 1)):
       return f"prime={self.prime} is none"
     if self.count:
@@ -38,6 +40,10 @@ class Modular(Asked):
   @property
   def examples(self) -> int:
     return self.prime * (self.prime - (self.operation == "divide"))
+
+  @property
+  def listed(self) -> bool:
+    return True
 
   @property
   def shortest(self) -> int:

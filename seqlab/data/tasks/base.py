@@ -11,6 +11,8 @@ import numpy as np
 from seqlab.data.tasks.draws import Draws
 from seqlab.errors import UserError
 
+MOST = dict(length=1_000_000, least=1_000_000, count=2**40, seed=2**32 - 1)  # of arguments
+
 
 @dataclasses.dataclass(frozen=True)
 class Drawn:
@@ -80,13 +82,28 @@ class Task(abc.ABC):
     """What is wrong with the arguments, or ""."""
     return ""
 
+  @property
+  def listed(self) -> bool:
+    """Whether its examples are all that there can be, each of them once."""
+    return False
+
+  def _bounded(self) -> str:
+    """What is too large, or ""."""
+    for field in dataclasses.fields(self):
+      value, most = getattr(self, field.name), MOST.get(field.name, 100_000)
+      if isinstance(value, int | float) and not value <= most:
+        return f"{field.name} is above {most:,}"
+    return ""
+
   def resolved(self, columns: int, key: str) -> "Task":
     """With the lengths that 0 stands for, in rows of `columns` tokens, 0 for as many as it takes.
 
     Raises:
       UserError: an argument is out of range, or a row has no room for the question.
     """
-    wrong = self.check()
+    wrong = self._bounded() or self.check()
+    if not wrong and self.choices < 2:
+      wrong = "there is nothing to choose from: two answers or more are wanted"
     if not wrong and (min(self.length, self.least, self.seed) < 0 or self.examples < 1):
       wrong = "lengths and a seed of 0 or more and a count of 1 or more are wanted"
     if wrong:

@@ -4,6 +4,7 @@ appendix A), ListOps (Nangia & Bowman 2018, arXiv:1804.06028), and strings of br
 
 import abc
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -12,8 +13,14 @@ from seqlab.data.tasks.base import Asked, Drawn, Task
 from seqlab.data.tasks.chomsky import Asking, digits
 from seqlab.data.tasks.draws import Draws
 
+
+def median(x: list[int]) -> int:
+  """Rounded down, as ListOps does."""
+  return sum(sorted(x)[n] for n in ((len(x) - 1) // 2, len(x) // 2)) // 2
+
+
 OPERATIONS: dict[str, Callable[[list[int]], int]] = dict(
-  MIN=min, MAX=max, MED=lambda x: sorted(x)[(len(x) - 1) // 2], SM=lambda x: sum(x) % 10
+  MIN=min, MAX=max, MED=median, SM=lambda x: sum(x) % 10
 )
 
 
@@ -91,15 +98,16 @@ class SolveEquation(ModularArithmeticBrackets):
 
 @dataclasses.dataclass(frozen=True)
 class Listops(Grown):
-  """The value of nested lists of digits under MIN, MAX, MED (the lower median) and SM (the sum
-  modulo 10); of at most `arguments` members and `depth` lists in one another.
+  """The value of nested lists of digits under MIN, MAX, MED (the median, rounded down) and SM (the
+  sum modulo 10); of at most `arguments` members and `depth` lists in one another.
   """
 
   arguments: int = 10
   depth: int = 10
 
   def check(self) -> str:
-    return "" if self.arguments >= 2 and self.depth >= 1 else "arguments of 2, depth of 1 or more"
+    fits = 2 <= self.arguments <= 100 and 1 <= self.depth <= 20
+    return "" if fits else "arguments of 2 to 100 and a depth of 1 to 20 are wanted"
 
   @property
   def shortest(self) -> int:
@@ -137,16 +145,29 @@ class Listops(Grown):
 
   def _parts(self, draw: np.random.Generator, size: int, depth: int) -> list[int]:
     """Sizes of a list's members, 1 for a digit and 3 or more for a list, their sum `size`."""
-    most = dataclasses.replace(self, depth=depth).longest  # 1 without depth
-    fewest = -(-size // most)
-    while True:
-      count = int(draw.integers(min(max(fewest, 2), size), min(self.arguments, size) + 1))
-      cuts = np.sort(draw.choice(size - 1, count - 1, replace=False)) + 1
-      parts = np.diff([0, *cuts, size]).tolist()
-      split = [n for part in parts for n in ([1, 1] if part == 2 else [part])]
-      if len(split) <= self.arguments and max(split) <= most:
-        draw.shuffle(split)
-        return split
+    most = min(dataclasses.replace(self, depth=depth).longest, size)  # 1 without depth
+    sums = reachable(most, size, self.arguments)
+    counts = [n for n in range(1, self.arguments + 1) if sums[n, size]]
+    count, parts = int(draw.choice([n for n in counts if n > 1] or counts)), []
+    for left in reversed(range(count)):
+      fits = [n for n in (1, *range(3, most + 1)) if n <= size and sums[left, size - n]]
+      parts.append(int(draw.choice(fits)))
+      size -= parts[-1]
+    draw.shuffle(parts)
+    return parts
+
+
+@functools.cache
+def reachable(most: int, size: int, members: int) -> np.ndarray:
+  """bool [members + 1, size + 1]: whether so many members, each of 1 or of 3 to `most` symbols, can
+  have so many together.
+  """
+  sums = np.zeros((members + 1, size + 1), bool)
+  sums[0, 0] = True
+  for n in range(1, members + 1):
+    for part in (1, *range(3, most + 1)):
+      sums[n, part:] |= sums[n - 1, : size + 1 - part]
+  return sums
 
 
 @dataclasses.dataclass(frozen=True)

@@ -65,20 +65,29 @@ class InContextRecall(Recall):
   noise: float = 0.0
 
   def check(self) -> str:
-    return super().check() or ("" if 0 <= self.noise < 1 else f"noise={self.noise}: below 1")
+    return super().check() or ("" if 0 <= self.noise < 1 else "noise of 0 to below 1 is wanted")
+
+  @property
+  def shortest(self) -> int:
+    return 4
 
   @property
   def symbols(self) -> tuple[str, ...]:
     return (*super().symbols, *(f"n{i}" for i in range(self.vocab) if self.noise))
 
   def draw(self, draws: Draws, size_B: np.ndarray, length: int) -> Drawn:
-    pairs = length // 2
+    pairs, rows, last_B = length // 2, np.arange(len(size_B)), size_B // 2 - 1
     key_BP = draws.integers(self.keys, pairs)
     value_BK = self.keys + draws.integers(self.choices, self.keys)
     noise_BP = draws.uniform(pairs) < self.noise
-    before = np.tril(np.ones((pairs, pairs), bool), -1)
-    alike_BPP = (key_BP[:, :, None] == key_BP[:, None, :]) & ~noise_BP[:, None, :]
-    again_BP = (alike_BPP & before).any(2) & ~noise_BP
+    # the last pair asks for a key that came before, so that every row asks something
+    asked_B = draws.integers(last_B[:, None])[:, 0]
+    noise_BP[rows, asked_B] = noise_BP[rows, last_B] = False
+    key_BP[rows, last_B] = key_BP[rows, asked_B]
+    again_BP = np.zeros_like(noise_BP)
+    for key in range(self.keys):
+      here_BP = (key_BP == key) & ~noise_BP
+      again_BP |= here_BP & (np.cumsum(here_BP, 1) > 1)
     x_BT = np.full((len(size_B), length), self.vocab)
     x_BT[:, : 2 * pairs : 2] = key_BP
     x_BT[:, 1 : 2 * pairs : 2] = np.take_along_axis(value_BK, key_BP, 1)
@@ -95,7 +104,7 @@ class Memorization(Recall):
 
   def draw(self, draws: Draws, size_B: np.ndarray, length: int) -> Drawn:
     pairs = length // 2
-    values_K = self.keys + permute(np.arange(self.keys), self.choices, self.seed, "values")
+    values_K = self.keys + permute(np.arange(self.keys), self.choices, "values")
     key_BP = draws.integers(self.keys, pairs)
     x_BT = np.full((len(size_B), length), self.vocab)
     x_BT[:, : 2 * pairs : 2], x_BT[:, 1 : 2 * pairs : 2] = key_BP, values_K[key_BP]
@@ -107,9 +116,9 @@ class Memorization(Recall):
 
 @dataclasses.dataclass(frozen=True)
 class FuzzyRecall(Task):
-  """Recall of values of several symbols by keys of several: each row draws `pairs` keys of 1 to
-  `most` symbols and their values, of as many of others. Where a key comes again, the symbols of its
-  value are told one by one.
+  """Recall of values of several symbols by keys of several: each row draws `pairs` keys, of one
+  length of 1 to `most` symbols so that none is the beginning of another, and their values, each of
+  1 to `most` others. Where a key comes again, the symbols of its value are told one by one.
   """
 
   vocab: int = 16
@@ -117,9 +126,10 @@ class FuzzyRecall(Task):
   most: int = 3
 
   def check(self) -> str:
+    if self.vocab < 4 or not 1 <= self.most <= 10:
+      return "vocab of 4 or more and most of 1 to 10 are wanted"
     room = (self.vocab // 2) ** self.most
-    wrong = self.vocab < 4 or not 1 <= self.pairs <= room or self.most < 1
-    return "vocab of 4, pairs and most of 1 or more are wanted" if wrong else ""
+    return "" if 1 <= self.pairs <= room else f"pairs={self.pairs}: 1 to {room} are wanted"
 
   @property
   def shortest(self) -> int:
@@ -146,12 +156,11 @@ class FuzzyRecall(Task):
     for row, (size, seed) in enumerate(zip(size_B.tolist(), draws.bits(1)[:, 0], strict=True)):
       draw = np.random.Generator(np.random.PCG64(int(seed)))
       known: dict[tuple[int, ...], tuple[int, ...]] = {}
+      wide = draw.choice([n for n in range(1, self.most + 1) if half**n >= self.pairs])
       while len(known) < self.pairs:
-        key, value = (
-          tuple(draw.integers(low, high, draw.integers(1, self.most + 1)).tolist())
-          for low, high in ((0, half), (half, self.vocab))
-        )
-        known.setdefault(key, value)
+        key = tuple(draw.integers(0, half, wide).tolist())
+        size_of = draw.integers(1, self.most + 1)
+        known.setdefault(key, tuple(draw.integers(half, self.vocab, size_of).tolist()))
       keys, seen, at = list(known), set(), 0
       while True:
         key = keys[draw.integers(len(keys))]

@@ -25,6 +25,8 @@ class Mqar(Task):
   def check(self) -> str:
     if not 1 <= self.pairs < self.vocab // 2 or not self.power > 0:
       return f"pairs of 1 to vocab / 2 - 1 = {self.vocab // 2 - 1} and a power above 0 are wanted"
+    if self.least not in (0, self.length):
+      return f"least={self.least}: its rows are of one length; leave it out"
     if self.length and self.length < 4 * self.pairs:
       return f"length={self.length}: pairs and queries take {4 * self.pairs}"
     return ""
@@ -72,6 +74,9 @@ class InductionHeads(Asked):
   """
 
   letters: int = 16
+
+  def check(self) -> str:
+    return "" if self.letters >= 2 else f"letters={self.letters}: 2 or more are wanted"
 
   @property
   def shortest(self) -> int:
