@@ -107,7 +107,7 @@ def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
 def test_rows_beyond_learned_positions_are_refused():
   learned = config.load("", ["model.learned_positions=true", "length=40"])
   limits.check_positions(learned, "--data", "parity(length=40)", 40)
-  with pytest.raises(UserError, match="--data='parity.*rows of 41 tokens"):
+  with pytest.raises(UserError, match="rows of 41 tokens"):
     limits.check_positions(learned, "--data", "parity(length=41)", 41)
 
 
