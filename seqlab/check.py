@@ -2,8 +2,11 @@
 file.
 """
 
+import contextlib
+import multiprocessing
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
 
 from seqlab import networks, runtime
 from seqlab.errors import UserError
@@ -21,41 +24,59 @@ def run(mixer: list[str], plugin: list[str], all: bool = False, mutants: bool = 
     raise UserError("name mixers by --mixer, a file of yours by --plugin, or give --all")
   if mutants and (mixer or plugin or all):
     raise UserError("--mutants plants bugs in mixers of its own; give it alone")
-  runtime.simulate_devices(8)  # for the sharding law
   return catch() if mutants else prove(mixer, plugin, all)
 
 
 def prove(mixer: list[str], plugin: list[str], all: bool) -> int:
   """The table of laws: of `mixer`, or of what the files of `plugin` register, or of all that are
-  registered then.
+  registered then. Several are tried at once, in a process for each core.
   """
   from rich.progress import Progress
 
   registered = set(MIXERS)
-  networks.load_plugins(plugin)
+  _begin(plugin)
   specs = [f"{name}()" for name in MIXERS if all or name not in registered]
   specs = mixer + specs if all else mixer or specs
   if not specs:
     raise UserError(f"--plugin={plugin}: registers no mixer; write MIXERS['name'] = Class in it")
-  members = [(spec, make(parse_one(spec, "--mixer"), MIXERS, "--mixer")) for spec in specs]
+  for spec in specs:
+    make(parse_one(spec, "--mixer"), MIXERS, "--mixer")
   rows, broken, notes = [], [], []
-  with Progress(transient=True) as progress:
-    task = progress.add_task("", total=len(members) * len(LAWS))
-    for spec, member in members:
-      began, row = time.monotonic(), []
-      for name, law in LAWS.items():
-        progress.update(task, description=f"{spec}: {name}")
-        word, said = verdict(law, member)
-        row.append(word)
-        broken += [f"{spec}: {name}: {said}"] if word == "BROKEN" else []
-        notes += [f"{name}: {said}"] if word == "n/a" else []
-        progress.advance(task)
-      rows.append((spec, *row, f"{time.monotonic() - began:.0f}"))
-      kept = "breaks a law" if "BROKEN" in row else "keeps the laws"
-      progress.console.print(f"{spec}: {kept}, {rows[-1][-1]} s", highlight=False)
+  with contextlib.ExitStack() as stack:
+    tried: Iterable = map(_tried, specs)
+    if len(specs) > 1:
+      # compiling is most of the time, and takes one core
+      workers = min(len(specs), runtime.cores())
+      spawn = multiprocessing.get_context("spawn")
+      tried = stack.enter_context(
+        ProcessPoolExecutor(workers, spawn, initializer=_begin, initargs=(plugin,))
+      ).map(_tried, specs)
+    progress = stack.enter_context(Progress(transient=True))
+    task = progress.add_task("mixers", total=len(specs))
+    for spec, (words, said, seconds) in zip(specs, tried, strict=True):
+      rows.append((spec, *words, f"{seconds:.0f}"))
+      told = dict(zip(LAWS, zip(words, said, strict=True), strict=True))
+      broken += [f"{spec}: {law}: {why}" for law, (word, why) in told.items() if word == "BROKEN"]
+      notes += [f"{law}: {why}" for law, (word, why) in told.items() if word == "n/a"]
+      kept = "breaks a law" if "BROKEN" in words else "keeps the laws"
+      progress.console.print(f"{spec}: {kept}, {seconds:.0f} s", highlight=False)
+      progress.advance(task)
   show("laws of the mixer contract", ("mixer", *LAWS, "seconds"), rows)
   print("\n".join([*dict.fromkeys(notes), *broken]))
   return 1 if broken else 0
+
+
+def _begin(plugin: list[str]) -> None:
+  """What a process needs before it tries a mixer."""
+  runtime.simulate_devices(8)  # for the sharding law
+  networks.load_plugins(plugin)
+
+
+def _tried(spec: str) -> tuple[list[str], list[str], float]:
+  """Each law's word on a mixer, what it says, and the seconds that all of them took."""
+  began, mixer = time.monotonic(), make(parse_one(spec), MIXERS)
+  told = [verdict(law, mixer) for law in LAWS.values()]
+  return [word for word, _ in told], [said for _, said in told], time.monotonic() - began
 
 
 def catch() -> int:

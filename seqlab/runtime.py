@@ -76,6 +76,13 @@ def simulate_devices(count: int) -> None:
   jax.config.update("jax_cpu_enable_async_dispatch", False)
 
 
+def cores() -> int:
+  """How many this process may use."""
+  if hasattr(os, "sched_getaffinity"):
+    return len(os.sched_getaffinity(0))
+  return os.cpu_count() or 1
+
+
 def describe() -> dict[str, Any]:
   """Returns what a reader needs to judge or repeat a run, JSON-able: devices, versions, git."""
   import jax
@@ -87,7 +94,7 @@ def describe() -> dict[str, Any]:
     "processes": jax.process_count(),
     "backend": jax.default_backend(),
     "cpu": _cpu_model(),
-    "cpus": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+    "cpus": cores(),
     "platform": platform.platform(),
     "versions": versions(),
     "git": {

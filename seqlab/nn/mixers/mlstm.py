@@ -53,6 +53,7 @@ class MLSTM(Mixer):
     start = state or self.init_state(x_BTD.shape[0], width, 0)
     shape = heads, divided(self.expand * width, heads)
     u_BTHK, gate_BTHK = (projected(self, name, x_BTD, *shape) for name in ("u", "gate"))
+    u_BTHK = widened(u_BTHK)  # float32 from here: q n may be near nothing, and is divided by
     c_BTHK, last = convolved(self, "u", u_BTHK, pos_BT, start, self.conv, biased=True)
     c_BTHK = jax.nn.silu(c_BTHK)
     q_BTHK, k_BTHK, v_BTHK = (
@@ -60,17 +61,15 @@ class MLSTM(Mixer):
     )
     qkv_BTHK = jnp.concatenate([q_BTHK, k_BTHK, v_BTHK], -1)
     gates_BTHG = within_heads(self, "gates", qkv_BTHK, 2, std=0.02)
-    gates_BTHG = widened(gates_BTHG) + self.param("gates_bias_HG", _first, heads)
+    gates_BTHG += self.param("gates_bias_HG", _first, heads)
     i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
     k_BTHK *= shape[1] ** -0.5
-    # in float32: q n may be near nothing, and is divided by
-    q_BTHK, k_BTHK, v_BTHK = widened(q_BTHK), widened(k_BTHK), widened(v_BTHK)
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
     given = (*arrays, pos_BT == 0, *(start[name] for name in STATE))
     y_BHTK, *after = mlstm(*given)
-    y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0]).astype(x_BTD.dtype)
-    y_BTHK += bias(self, "skip_HK", shape, 1.0).astype(y_BTHK.dtype) * c_BTHK
-    y_BTD = to_width(self, y_BTHK * jax.nn.silu(gate_BTHK), width)
+    y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
+    y_BTHK += bias(self, "skip_HK", shape, 1.0) * c_BTHK
+    y_BTD = to_width(self, y_BTHK.astype(x_BTD.dtype) * jax.nn.silu(gate_BTHK), width)
     return y_BTD, None if state is None else dict(zip(STATE, after, strict=True)) | last
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
