@@ -266,6 +266,17 @@ def test_what_is_to_be_memorised_is_the_same_in_all_rows():
 
 
 @pytest.mark.parametrize("name", SPECS)
+def test_there_are_as_many_choices_as_answers(name):
+  """What guessing is worth, and with it scaled_accuracy, is that of the answers that are given."""
+  made = data(SPECS[name])
+  batch = rows(made).evaluate(np.arange(min(400, rows(made).count)))
+  given = set(batch["answer_BA"][batch["weight_BA"] > 0].tolist())
+  assert len(given) <= made.task.choices
+  if name not in ("mqar", "listops"):  # too many to see them all
+    assert len(given) == made.task.choices
+
+
+@pytest.mark.parametrize("name", SPECS)
 def test_an_example_is_a_function_of_its_index(name):
   part = rows(data(SPECS[name]))
   together = part.train(np.arange(20), 0)

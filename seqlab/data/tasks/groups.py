@@ -44,9 +44,6 @@ class WordProblem(Task):
   def symbols(self) -> tuple[str, ...]:
     return tuple("".join(map(str, p)) for p in permutations(self.points, self.even))
 
-  def columns(self, length: int) -> int:
-    return length
-
   def answers(self, length: int) -> int:
     return length
 

@@ -191,9 +191,6 @@ class Dyck(Task):
   def choices(self) -> int:
     return self.kinds + 1
 
-  def columns(self, length: int) -> int:
-    return length
-
   def answers(self, length: int) -> int:
     return length
 

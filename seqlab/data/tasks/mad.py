@@ -39,9 +39,6 @@ class Recall(Task):
   def choices(self) -> int:
     return self.vocab - self.keys
 
-  def columns(self, length: int) -> int:
-    return length
-
   def answers(self, length: int) -> int:
     return length // 2
 
@@ -142,9 +139,6 @@ class FuzzyRecall(Task):
   @property
   def choices(self) -> int:
     return self.vocab - self.vocab // 2
-
-  def columns(self, length: int) -> int:
-    return length
 
   def answers(self, length: int) -> int:
     return length

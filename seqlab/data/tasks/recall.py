@@ -43,9 +43,6 @@ class Mqar(Task):
   def choices(self) -> int:
     return self.vocab - self.vocab // 2
 
-  def columns(self, length: int) -> int:
-    return length
-
   def answers(self, length: int) -> int:
     return self.pairs
 
@@ -61,10 +58,6 @@ class Mqar(Task):
     at_BP = 2 * self.pairs + 2 * draws.weighted(place_N ** (self.power - 1), self.pairs)
     np.put_along_axis(tokens_BT, at_BP, keys_BP, 1)
     return Drawn(tokens_BT, size_B, at_BP, values_BP, np.full(len(size_B), self.pairs))
-
-  def resolved(self, columns: int, key: str) -> "Task":
-    made = super().resolved(columns, key)
-    return dataclasses.replace(made, least=made.length)  # gaps are of one length
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +92,25 @@ class InductionHeads(Asked):
 
 
 @dataclasses.dataclass(frozen=True)
-class SelectiveCopying(Asked):
+class Remembering(Asked):
+  """A task that writes down `tokens` symbols of its question."""
+
+  tokens: int = 10
+  letters: int = 8
+
+  def check(self) -> str:
+    return "" if min(self.tokens, self.letters - 1) >= 1 else "tokens of 1 or more, letters of 2"
+
+  @property
+  def choices(self) -> int:
+    return self.letters
+
+  def answers(self, length: int) -> int:
+    return self.tokens
+
+
+@dataclasses.dataclass(frozen=True)
+class SelectiveCopying(Remembering):
   """`tokens` symbols stand scattered among noise, and are written down in their order (Mamba,
   arXiv:2312.00752, section 4.1.1).
   """
@@ -111,19 +122,9 @@ class SelectiveCopying(Asked):
   def shortest(self) -> int:
     return self.tokens
 
-  def check(self) -> str:
-    return "" if min(self.tokens, self.letters - 1) >= 1 else "tokens of 1 or more, letters of 2"
-
   @property
   def alphabet(self) -> tuple[str, ...]:
     return (*digits(self.letters), ".")
-
-  @property
-  def choices(self) -> int:
-    return self.letters
-
-  def answers(self, length: int) -> int:
-    return self.tokens
 
   def ask(self, draws: Draws, size_B: np.ndarray, length: int) -> Asking:
     told_BA = draws.integers(self.letters, self.tokens)
@@ -135,32 +136,18 @@ class SelectiveCopying(Asked):
     return x_BN, told_BA, self.tokens
 
 
-@dataclasses.dataclass(frozen=True)
-class Copying(Asked):
+class Copying(Remembering):
   """`tokens` symbols, a long wait, and then they are written down (Hochreiter & Schmidhuber 1997;
   Arjovsky 2016, arXiv:1511.06464, section 5.1). "!" ends the wait.
   """
-
-  tokens: int = 10
-  letters: int = 8
 
   @property
   def shortest(self) -> int:
     return self.tokens + 1
 
-  def check(self) -> str:
-    return "" if min(self.tokens, self.letters - 1) >= 1 else "tokens of 1 or more, letters of 2"
-
   @property
   def alphabet(self) -> tuple[str, ...]:
     return (*digits(self.letters), ".", "!")
-
-  @property
-  def choices(self) -> int:
-    return self.letters
-
-  def answers(self, length: int) -> int:
-    return self.tokens
 
   def ask(self, draws: Draws, size_B: np.ndarray, length: int) -> Asking:
     told_BA = draws.integers(self.letters, self.tokens)

@@ -92,6 +92,10 @@ class Binary(Asked):
     return ("0", "1", self.sign, "end")
 
   @property
+  def choices(self) -> int:
+    return 3  # no sign
+
+  @property
   def shortest(self) -> int:
     return 3
 
