@@ -20,10 +20,10 @@ def _train(objective, batches):
   """The train step that `seqlab train` dispatches, on batches stacked on a leading axis."""
   import jax
 
-  from seqlab import optim
+  from seqlab import optim, schedules
   from seqlab.step import init_state, make_train_step, many_steps
 
-  schedule = optim.make_schedule("constant()", 1e-3, 1000, 1000)
+  schedule = schedules.make_schedule("constant()", 1e-3, 1000, 1000)
   optimizers = {
     "model": optim.make_optimizer("adamw(b1=0.9, b2=0.99)", schedule, clip=1.0, decay=0.1)
   }
@@ -238,7 +238,7 @@ def recurrent(cell, width, length, batch):
   import numpy as np
   import optax
 
-  from seqlab import optim
+  from seqlab import optim, schedules
   from seqlab.nn.mixers import MIXERS
 
   mixer = MIXERS[cell]()
@@ -247,7 +247,7 @@ def recurrent(cell, width, length, batch):
   )
   pos_BT = jnp.broadcast_to(jnp.arange(length), (batch, length))
   params = mixer.init(jax.random.key(0), x_BTD, pos_BT)["params"]
-  schedule = optim.make_schedule("constant()", 1e-3, 1000, 1000)
+  schedule = schedules.make_schedule("constant()", 1e-3, 1000, 1000)
   optimizer = optim.make_optimizer("adamw()", schedule, clip=1.0, decay=0.1)
 
   def loss(params):

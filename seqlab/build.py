@@ -10,7 +10,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, limits, networks, optim, spec
+from seqlab import axes, limits, networks, optim, schedules, spec
 from seqlab.adapt import adaptations
 from seqlab.adapt.layerwise import Layers
 from seqlab.batches import added_ids as added_ids
@@ -32,7 +32,7 @@ from seqlab.step import State, init_state
 
 # The keys whose calls can be checked before there is a network, and what the builder adds to them.
 CALLS: dict[str, tuple[Mapping[str, Callable], tuple[str, ...]]] = {
-  "schedule": (optim.SCHEDULES, ("steps",)),
+  "schedule": (schedules.SCHEDULES, ("steps",)),
   "optimizer": (optim.OPTIMIZERS, ()),
   "objective": (OBJECTIVES, ("network", "ids", "pad", "eot", "choices", "target_N", "target_NC")),
   "model.name": (networks.NETWORKS, ("config", "ends")),
@@ -157,7 +157,7 @@ def make_optimizers(
   config: ConfigDict, objective: Objective, steps_per_epoch: int
 ) -> dict[str, optim.Optimizer]:
   """An optimizer for each player."""
-  schedule = optim.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
+  schedule = schedules.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
   players = dict.fromkeys(objective.players)
   adapt = adaptations(config.init.adapt)
   layers = Layers(config.model.depth, len(parse(config.model.mixer)))

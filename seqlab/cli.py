@@ -16,8 +16,8 @@ from typing import NoReturn
 
 from seqlab import __version__
 from seqlab.commands import COMMANDS, CONFIG_HELP, Command
-from seqlab.config import DEFAULTS
 from seqlab.errors import UserError, nearest
+from seqlab.keys import DEFAULTS
 
 
 class _Parser(argparse.ArgumentParser):

@@ -10,8 +10,8 @@ from typing import Any
 
 from seqlab import axes
 from seqlab.adapt import Adaptations
-from seqlab.config import DEFAULTS
 from seqlab.errors import UserError, nearest
+from seqlab.keys import DEFAULTS
 from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
 

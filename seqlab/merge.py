@@ -9,7 +9,7 @@ import sys
 
 from ml_collections import ConfigDict
 
-from seqlab import card
+from seqlab import card, keys
 from seqlab import config as configs
 from seqlab.adapt import adaptations
 from seqlab.bases import read_config
@@ -49,5 +49,5 @@ def run(workdir: str, out: str, step: str) -> None:
 def plain(config: ConfigDict) -> ConfigDict:
   """The config of the merged run: it starts from nothing else and keeps no average."""
   config = ConfigDict(config.to_dict())
-  config.update(ema=0.0, init={key: configs.DEFAULTS[f"init.{key}"][0] for key in config.init})
+  config.update(ema=0.0, init={key: keys.DEFAULTS[f"init.{key}"][0] for key in config.init})
   return config

@@ -10,7 +10,7 @@ from ml_collections import ConfigDict
 from seqlab import build, networks
 from seqlab import config as configs
 from seqlab.cli import main
-from seqlab.config import DEFAULTS, FREE, difference, flat, load, read, save
+from seqlab.config import difference, flat, load, read, save
 from seqlab.data.array_sources import ARRAY_SOURCES
 from seqlab.data.cleaning.pipeline import build_pipeline
 from seqlab.data.sources import SOURCES
@@ -18,11 +18,13 @@ from seqlab.data.split import build_split
 from seqlab.data.tasks import TASKS
 from seqlab.data.vocabulary import plan_tokenizer
 from seqlab.errors import UserError
+from seqlab.keys import DEFAULTS, FREE
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.objectives import OBJECTIVES
-from seqlab.optim import OPTIMIZERS, SCHEDULES
+from seqlab.optim import OPTIMIZERS
 from seqlab.prepare import prepare
+from seqlab.schedules import SCHEDULES
 from seqlab.spec import make, parse, parse_one
 
 ROOT = pathlib.Path(__file__).parents[1]

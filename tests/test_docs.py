@@ -10,7 +10,7 @@ from test_imports import ROOMS
 
 from seqlab import laws
 from seqlab.cli import COMMANDS
-from seqlab.config import DEFAULTS
+from seqlab.keys import DEFAULTS
 from seqlab.nn.mixers import MIXERS
 
 ROOT = pathlib.Path(__file__).parents[1]

@@ -21,6 +21,7 @@ ROOMS = {
   # Ground floor: knows nothing of sequence models.
   "errors": "",
   "spec": "errors",
+  "keys": "",
   "leaves": "",
   "runtime": "",
   "flops": "",
@@ -36,15 +37,17 @@ ROOMS = {
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
   "adapt": "errors spec leaves axes objectives",
-  "optim": "errors spec leaves axes adapt",
+  "schedules": "spec",
+  "optim": "errors spec leaves axes adapt schedules",
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
-  "config": "errors spec",
-  "limits": "errors leaves axes adapt config nn",
+  "config": "errors spec keys",
+  "limits": "errors keys leaves axes nn adapt",
   "networks": "errors spec nn models",
   "heads": "errors data",
   "batches": "spec axes data objectives",
-  "build": "errors spec axes data objectives adapt optim step limits networks heads batches",
+  "build": "errors spec axes data objectives adapt schedules optim step limits networks heads "
+  "batches",
   "bases": "errors leaves axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves flops axes ops stored nn models objectives optim step",
@@ -71,7 +74,7 @@ ROOMS = {
   "maps": "errors spec data pictures generate trained texts",
   "predictors": "errors spec axes data objectives build scores trained texts evaluate",
   "predict": "results pictures table trained predictors",
-  "merge": "errors data checkpoint adapt config card bases trained",
+  "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
   "sample": "errors axes data config decode generated trained texts latent",
   "costs": "errors spec leaves flops ops data nn models networks build prepare table",
@@ -82,7 +85,7 @@ ROOMS = {
   "claims": "errors",
   "reproduce": "errors runtime table claims",
   "commands": "",
-  "cli": "errors runtime config commands",  # the commands themselves by name, when one runs
+  "cli": "errors keys runtime config commands",  # the commands themselves by name, when one runs
 }
 
 # Packages from outside that only some rooms may know.
@@ -105,7 +108,7 @@ OUTSIDE = {
   "torch": "",
 }
 # Help and preparing data never wait for jax.
-WITHOUT_JAX = "errors spec metrics data config card progress inspection prepare commands cli"
+WITHOUT_JAX = "errors spec keys metrics data config card progress inspection prepare commands cli"
 LAZY = (
   "datasets",
   "tokenizers",

@@ -11,7 +11,8 @@ import pytest
 from seqlab.axes import selects
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
-from seqlab.optim import OPTIMIZERS, SCHEDULES, make_optimizer, make_schedule
+from seqlab.optim import OPTIMIZERS, make_optimizer
+from seqlab.schedules import SCHEDULES, make_schedule
 
 STEPS, EPOCH, LR = 100, 10, 0.5
 

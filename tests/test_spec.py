@@ -9,7 +9,8 @@ from seqlab.errors import UserError
 from seqlab.nn.layers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.objectives import OBJECTIVES
-from seqlab.optim import OPTIMIZERS, SCHEDULES
+from seqlab.optim import OPTIMIZERS
+from seqlab.schedules import SCHEDULES
 from seqlab.spec import Call, check, make, parse, parse_one
 
 
