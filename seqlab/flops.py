@@ -70,6 +70,8 @@ def _equation_flops(eqn: Any) -> Flops:
   name, params = eqn.primitive.name, eqn.params
   if name == "dot_general":
     return Flops(products=_dot(eqn))
+  if name == "ragged_dot_general":
+    return Flops(products=_ragged_dot(eqn))
   if name == "conv_general_dilated":
     return Flops(products=_convolution(eqn))
   if name == "scan":
@@ -102,6 +104,15 @@ def _dot(eqn: Any) -> int:
   (contract, _), _ = eqn.params["dimension_numbers"]
   summed = math.prod(eqn.invars[0].aval.shape[i] for i in contract)
   return 2 * math.prod(eqn.outvars[0].aval.shape) * summed
+
+
+def _ragged_dot(eqn: Any) -> int:
+  """Each row is in one group: multiplied by that group's matrix, or summed into it."""
+  numbers = eqn.params["ragged_dot_dimension_numbers"]
+  (contract, _), _ = numbers.dot_dimension_numbers
+  summed = math.prod(eqn.invars[0].aval.shape[i] for i in contract)
+  groups = eqn.invars[2].aval.shape[-1] if set(numbers.lhs_ragged_dimensions) & set(contract) else 1
+  return 2 * math.prod(eqn.outvars[0].aval.shape) * summed // groups
 
 
 def _convolution(eqn: Any) -> int:

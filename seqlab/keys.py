@@ -33,7 +33,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.depth": (4, "blocks"),
   "model.mixer": ("attention(heads=4)", "sequence mixers, as README.md lists them; | repeats "
     "them as a pattern over depth"),
-  "model.mlp": ("plain()", "channel mixer: plain, gated or none"),
+  "model.mlp": ("plain()", "channel mixer: plain, gated, moe or none"),
   "model.norm": ("rms", "before mixer, mlp and head: rms, layer or none"),
   "model.residual": (True, "blocks add to what they read; false for plain layers on one another"),
   "model.learned_positions": (False, "a learned absolute position table of `length` rows"),

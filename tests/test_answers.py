@@ -15,7 +15,7 @@ from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.stack import Layer
 from seqlab.objectives import Answers

@@ -16,7 +16,7 @@ from seqlab.config import load
 from seqlab.errors import UserError
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.stack import Layer
 from seqlab.objectives import LanguageModel, SequenceToSequence
 

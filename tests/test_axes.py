@@ -13,7 +13,7 @@ from seqlab.errors import UserError
 from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.stack import Layer
 from seqlab.optim import OPTIMIZERS, make_optimizer

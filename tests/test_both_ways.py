@@ -9,7 +9,7 @@ from members import SPECS, mixer
 from seqlab.laws import same_on_a_mesh
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.bidirectional import Bidirectional, both_ways, from_the_end
 from seqlab.nn.stack import Layer

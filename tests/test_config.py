@@ -19,7 +19,7 @@ from seqlab.data.tasks import TASKS
 from seqlab.data.vocabulary import plan_tokenizer
 from seqlab.errors import UserError
 from seqlab.keys import DEFAULTS, FREE
-from seqlab.nn.layers import CHANNEL_MIXERS
+from seqlab.nn.channel_mixers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.objectives import OBJECTIVES
 from seqlab.optim import OPTIMIZERS

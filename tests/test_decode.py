@@ -9,7 +9,7 @@ from members import mixer
 from seqlab.decode import Decoding, Draw, choose
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.stack import Layer
 from seqlab.sample import Stops
 

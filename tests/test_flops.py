@@ -11,7 +11,7 @@ from seqlab.flops import Flops, count
 from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Gated, Plain
+from seqlab.nn.channel_mixers import Gated, Plain
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.stack import Layer
 from seqlab.objectives import LanguageModel

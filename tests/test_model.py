@@ -16,7 +16,7 @@ from seqlab.leaves import by_path
 from seqlab.models.classifier import Classifier
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Gated, Plain
+from seqlab.nn.channel_mixers import Gated, Plain
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.stack import Block, Layer

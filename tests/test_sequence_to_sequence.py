@@ -20,8 +20,8 @@ from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.network import Network
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention
-from seqlab.nn.layers import Plain
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.objectives import SequenceToSequence

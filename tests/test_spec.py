@@ -6,7 +6,7 @@ import pytest
 
 from seqlab.data.sources import SOURCES
 from seqlab.errors import UserError
-from seqlab.nn.layers import CHANNEL_MIXERS
+from seqlab.nn.channel_mixers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.objectives import OBJECTIVES
 from seqlab.optim import OPTIMIZERS

@@ -15,7 +15,7 @@ from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer
 from seqlab.objectives.tagging import Tagging

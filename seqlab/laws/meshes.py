@@ -13,7 +13,7 @@ from seqlab.laws.base import DOCUMENTS, LENGTH, VOCAB, WIDTH, LawBroken, NotAppl
 from seqlab.leaves import by_path
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
-from seqlab.nn.layers import Plain
+from seqlab.nn.channel_mixers import Plain
 from seqlab.nn.mixers import Mixer
 from seqlab.nn.stack import Layer
 from seqlab.objectives import LanguageModel

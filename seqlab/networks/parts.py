@@ -18,7 +18,7 @@ from seqlab.models.dilated_cnn import DilatedCnn
 from seqlab.models.network import Network
 from seqlab.models.tagger import Tagger
 from seqlab.networks.ends import Ends
-from seqlab.nn.layers import CHANNEL_MIXERS
+from seqlab.nn.channel_mixers import CHANNEL_MIXERS
 from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.stack import Layer

@@ -1,5 +1,4 @@
-"""Stored parameters and the layers every block needs: weights named by their axes, norms, channel
-mixing.
+"""Stored parameters and the layers every block needs: weights named by their axes, norms, dropout.
 
 Parameters are float32 masters; a layer computes in the dtype of its input.
 """
@@ -13,7 +12,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.errors import UserError, nearest
+from seqlab.errors import UserError
 from seqlab.ops.activations import gelu
 from seqlab.ops.dense import dense
 from seqlab.ops.norm import layer_norm, rms_norm
@@ -96,74 +95,3 @@ class Norm(nn.Module):
 def check_rate(dropout: float) -> None:
   if not 0 <= dropout < 1:
     raise UserError(f"dropout={dropout}: a rate from 0 to below 1 is wanted")
-
-
-def _check(ratio: float, activation: str, dropout: float) -> None:
-  check_rate(dropout)
-  if not 0 < ratio < math.inf:
-    raise UserError(f"ratio={ratio}: a positive number is wanted")
-  if activation not in ACTIVATIONS:
-    raise UserError(
-      f"activation={activation!r}{nearest(activation, ACTIVATIONS)}: choose from "
-      f"{', '.join(ACTIVATIONS)}"
-    )
-
-
-class Plain(nn.Module):
-  """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width.
-
-  dropout: of the hidden units, beside config.model.dropout, which is of what a block adds.
-  """
-
-  ratio: float = 4.0
-  activation: str = "gelu"
-  bias: bool = False
-  dropout: float = 0.0
-
-  def check(self, width: int) -> None:
-    _check(self.ratio, self.activation, self.dropout)
-
-  @nn.compact
-  def __call__(self, x_BTD: jax.Array) -> jax.Array:
-    width = x_BTD.shape[-1]
-    hidden = max(round(self.ratio * width), 1)
-    x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
-    if self.bias:
-      x_BTF += bias(self, "bias_F", (hidden,)).astype(x_BTF.dtype)
-    x_BTF = ACTIVATIONS[self.activation](axes.constrain(x_BTF, "BTF"))
-    x_BTF = dropped(self, self.dropout, x_BTF)
-    y_BTD = dense(x_BTF, weight(self, "out_FD", (hidden, width)))
-    if self.bias:
-      y_BTD += bias(self, "bias_D", (width,)).astype(y_BTD.dtype)
-    return y_BTD
-
-
-class Gated(nn.Module):
-  """Gated channel mixing (GLU variants, arXiv:2002.05202): `out(activation(x @ gate) * (x @ in))`.
-
-  `ratio` 8/3 has the parameters of `Plain` at 4; the hidden width is rounded up to a multiple of 8.
-  dropout: as of `Plain`.
-  """
-
-  ratio: float = 8 / 3
-  activation: str = "silu"
-  dropout: float = 0.0
-
-  def check(self, width: int) -> None:
-    _check(self.ratio, self.activation, self.dropout)
-
-  @nn.compact
-  def __call__(self, x_BTD: jax.Array) -> jax.Array:
-    width = x_BTD.shape[-1]
-    hidden = 8 * math.ceil(self.ratio * width / 8)
-    gate_BTF = dense(x_BTD, weight(self, "gate_DF", (width, hidden)))
-    x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
-    x_BTF = ACTIVATIONS[self.activation](axes.constrain(gate_BTF, "BTF")) * x_BTF
-    return dense(dropped(self, self.dropout, x_BTF), weight(self, "out_FD", (hidden, width)))
-
-
-def no_channel_mixing() -> None:
-  """Blocks of a mixer alone, as in MQAR's models and plain recurrent stacks."""
-
-
-CHANNEL_MIXERS: dict[str, Callable] = dict(plain=Plain, gated=Gated, none=no_channel_mixing)
