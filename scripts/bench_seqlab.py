@@ -182,9 +182,9 @@ def _stack(mixer, depth, width=256, dtype="float32"):
 
 def width_for(mixer, depth, parameters):
   """The width of a decoder of so many parameters."""
-  from seqlab import costs
+  from seqlab import sizing
 
-  return costs.width_of(_stack(mixer, depth), parameters)
+  return sizing.width_for(_stack(mixer, depth), parameters)[0]
 
 
 def mixer_train(mixer, depth, width, length, tokens, dtype):

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from seqlab import axes, limits, networks, optim, schedules, spec
-from seqlab.adapt import adaptations
+from seqlab.adapt import adaptations, mup
 from seqlab.adapt.layerwise import Layers
 from seqlab.batches import added_ids as added_ids
 from seqlab.batches import arguments_of
@@ -153,10 +153,37 @@ def make_objective(
   return make(call, OBJECTIVES, "config.objective", network=network, **told)
 
 
+def width_scales(config: ConfigDict, learned: Learned) -> dict[str, mup.Scale]:
+  """How each leaf of the model is scaled with its width; {} where `config.init.adapt` asks for no
+  such transfer.
+
+  Raises:
+    UserError: there is no network of the base's width.
+  """
+  transfer = adaptations(config.init.adapt).mup
+  if transfer is None:
+    return {}
+  base = config.copy_and_resolve_references()
+  base.model.width = transfer.base
+
+  def shapes(config: ConfigDict) -> Any:
+    init = make_objective(config, learned).init
+    return jax.eval_shape(init, jax.random.key(0), example(config, learned, 1))["model"]
+
+  try:
+    narrow = shapes(base)
+  except UserError as error:
+    raise UserError(f"config.init.adapt={config.init.adapt!r}: at that width, {error}") from None
+  return mup.scales(shapes(config), narrow)
+
+
 def make_optimizers(
-  config: ConfigDict, objective: Objective, steps_per_epoch: int
+  config: ConfigDict,
+  objective: Objective,
+  steps_per_epoch: int,
+  scales: Mapping[str, mup.Scale] | None = None,
 ) -> dict[str, optim.Optimizer]:
-  """An optimizer for each player."""
+  """An optimizer for each player; `scales` of the model's leaves, by its width."""
   schedule = schedules.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
   players = dict.fromkeys(objective.players)
   adapt = adaptations(config.init.adapt)
@@ -174,6 +201,7 @@ def make_optimizers(
       layers=layers if player == objective.players[-1] else None,
       layer_decay=adapt.layer_decay,
       gradual=adapt.gradual,
+      scales=scales,
     )
     for player in players
   }
@@ -188,10 +216,16 @@ class Initial:
 
 
 def initial_state(
-  config: ConfigDict, objective: Objective, optimizers: dict, loader: Loader, mesh: Mesh
+  config: ConfigDict,
+  objective: Objective,
+  optimizers: dict,
+  loader: Loader,
+  mesh: Mesh,
+  scales: Mapping[str, mup.Scale] | None = None,
 ) -> Initial:
   """Initialised under jit straight into its shardings: no leaf is ever whole on one device."""
   batch = {name: rows[:1] for name, rows in loader(0).items()}
+  objective = mup.begun(objective, scales or {})
 
   def fresh(key: jax.Array) -> State:
     return init_state(objective, optimizers, key, batch, config.batch, config.ema)

@@ -27,6 +27,11 @@ def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
   return read
 
 
+def _wholes(text: str) -> list[int]:
+  """Reads a flag's list of positive whole numbers, 1,2,3."""
+  return [_whole(1)(one) for one in text.split(",")]
+
+
 def _text(text: str) -> str:
   """A flag's text; bytes that are no UTF-8 come as halves of surrogate pairs, and are replaced."""
   return text.encode("utf-8", "replace").decode()
@@ -161,6 +166,17 @@ COMMANDS = dict(
     "seqlab flops --config=experiments/quickstart.py",
     (("--all", dict(action="store_true", help="every mixer, at lengths from 256 to 16,384")),),
     takes_config=True,
+  ),
+  coordinates=Command(
+    "seqlab.coordinates",
+    "Whether learning rates of a run's config would transfer between widths.",
+    "seqlab coordinates --workdir=runs/mup --widths=64,128,256 --steps=4",
+    (
+      WORKDIR,
+      ("--widths", dict(type=_wholes, default=[64, 128, 256], metavar="N,N,…", help="to try")),
+      ("--steps", dict(type=_whole(1), default=4, help="of training at each")),
+      ("--seeds", dict(type=_whole(1), default=3, help="of each width")),
+    ),
   ),
   check=Command(
     "seqlab.check",

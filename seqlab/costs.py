@@ -16,11 +16,11 @@ from ml_collections import ConfigDict
 from seqlab import build, flops, networks
 from seqlab.data.synthetic import gives_tasks, read_tasks
 from seqlab.errors import UserError
-from seqlab.leaves import by_path, is_table
 from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.ops.backend import reference_forms
+from seqlab.sizing import STACKS, inputs_of, sized, without_tables
 from seqlab.spec import make, parse, parse_one
 
 
@@ -59,10 +59,7 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   """
   network = networks.make_network(config, networks.Ends(vocab))
   assert isinstance(network, Network)
-  ids_BT = jax.ShapeDtypeStruct((1, config.length), jnp.int32)
-  # A source as long as the target, where the network reads one.
-  reads = build.called(config, "model.name").name == "encoder_decoder"
-  inputs = (ids_BT, ids_BT, None, *((ids_BT, (ids_BT,) * 3) if reads else ()))
+  inputs = inputs_of(config, config.length)
 
   def forward(params: Any, *inputs: Any) -> jax.Array:
     x_BTD, _ = network(params, *inputs)
@@ -71,10 +68,9 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   with reference_forms():
     params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
     counted = flops.count(forward, params, *inputs)
-  tables = sum(math.prod(x.shape) for path, x in by_path(params).items() if is_table(path))
   return dict(
     parameters=_size(params),
-    without_tables=_size(params) - tables,
+    without_tables=without_tables(params),
     forward=counted.products / config.length,
     train=3 * counted.products / config.length,
   )
@@ -86,6 +82,7 @@ def run(config: ConfigDict, all: bool = False) -> None:
   """
   from seqlab.table import show
 
+  config = sized(config)
   build.check(config)
   networks.load_plugins(config.plugins)
   if all:
@@ -93,7 +90,7 @@ def run(config: ConfigDict, all: bool = False) -> None:
     return
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
-  if network.name not in ("decoder", "encoder", "encoder_decoder", "prefix_decoder"):
+  if network.name not in STACKS:
     raise UserError(
       f"config.model.name={model.name!r}: this counts stacks of mixers, mixer by mixer; the card "
       f"of a run has the FLOPs of a step of any network"
@@ -130,29 +127,6 @@ def run(config: ConfigDict, all: bool = False) -> None:
     "hides count.\nElement-wise operations are counted apart; decode FLOPs are both, for one token "
     "after `length` others."
   )
-
-
-def width_of(config: ConfigDict, parameters: float, step: int = 16) -> int:
-  """The width, a multiple of `step`, at which the network of a config has nearest to so many
-  parameters, tables that are looked up by ids left out.
-  """
-
-  def size(width: int) -> int:
-    sized = config.copy_and_resolve_references()
-    sized.model.width = width
-    network = networks.make_network(sized, networks.Ends(1))
-    assert isinstance(network, Network)
-    ids_BT = jax.ShapeDtypeStruct((1, 1), jnp.int32)
-    params = jax.eval_shape(network.init, jax.random.key(0), ids_BT, ids_BT)
-    return sum(math.prod(x.shape) for path, x in by_path(params).items() if not is_table(path))
-
-  low, high = 1, 2
-  while size(high * step) < parameters:
-    low, high = high, 2 * high
-  while high - low > 1:
-    middle = (low + high) // 2
-    low, high = (middle, high) if size(middle * step) < parameters else (low, middle)
-  return step * min((low, high), key=lambda n: abs(size(n * step) - parameters))
 
 
 LENGTHS = (256, 1024, 4096, 16384)

@@ -31,6 +31,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
+  "model.parameters": (0, "finds the width for so many, tables of ids left out; 0 for model.width"),
   "model.mixer": ("attention(heads=4)", "sequence mixers, as README.md lists them; | repeats "
     "them as a pattern over depth"),
   "model.mlp": ("plain()", "channel mixer: plain, gated, moe or none"),
@@ -68,7 +69,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "init.path": ("", "workdir of a run whose parameters this one starts from"),
   "init.keep": (".*", "selector of the parameters that are taken"),
   "init.freeze": ("", "selector of the parameters that do not move"),
-  "init.adapt": ("", "how they are adapted: lora, layer_decay, gradual; | joins them"),
+  "init.adapt": ("", "how they are adapted: lora, layer_decay, gradual, mup; | joins them"),
   "plugins": ((), "Python files that register mixers of their own"),
 }  # fmt: skip
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from seqlab import axes
-from seqlab.adapt import Adaptations
+from seqlab.adapt import Adaptations, mup
 from seqlab.errors import UserError, nearest
 from seqlab.keys import DEFAULTS
 from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
+from seqlab.spec import parse_one
 
 CHOICES = {
   "model.norm": ("rms", "layer", "none"),
@@ -42,8 +43,8 @@ KEYS = {
     *("model.width", "model.depth", "checkpoint.keep", "log.every"),
   ),
   NONNEGATIVE: (
-    *("decay", "clip", "model.vocab", "model.unroll", "evaluate.every", "evaluate.batches"),
-    *("checkpoint.every", "checkpoint.best", "log.profile"),
+    *("decay", "clip", "model.vocab", "model.unroll", "model.parameters", "evaluate.every"),
+    *("evaluate.batches", "checkpoint.every", "checkpoint.best", "log.profile"),
   ),
   BELOW_1: ("ema", "model.dropout"),
   SEED: ("seed",),
@@ -71,7 +72,7 @@ ARGUMENTS: dict[str, dict[str, tuple[str, ...]]] = {
     ),
     BELOW_1: ("label_smoothing",), OPEN: ("rate",), SHARE: ("teacher_forcing", "word_dropout"),
   },
-  "init.adapt": {POSITIVE: ("rank", "alpha", "factor", "every")},
+  "init.adapt": {POSITIVE: ("rank", "alpha", "factor", "every", "base")},
 }  # fmt: skip
 
 
@@ -159,8 +160,8 @@ def check_selectors(config: Mapping[str, Any], params: Any) -> None:
 def check_adaptations(
   config: Mapping[str, Any], adapt: Adaptations, stack: bool, game: bool
 ) -> None:
-  """Refuses adaptations out of range, adapters without a base or in a `game` of two
-  networks, and layers where there is no `stack` of them.
+  """Refuses adaptations out of range, adapters without a base or in a `game` of two networks, and
+  layers or widths where there is no `stack` of them.
   """
   key = f"config.init.adapt={_at(config, 'init.adapt')!r}"
   for name, member in vars(adapt).items():
@@ -175,6 +176,15 @@ def check_adaptations(
   if (adapt.layer_decay or adapt.gradual) and not stack:
     raise UserError(
       f"{key}: config.model.name={_at(config, 'model.name')!r} is no stack of layers to go through"
+    )
+  if adapt.mup and (game or not stack):
+    raise UserError(f"{key}: mup() scales one stack of layers, none is in config.model.name")
+  if adapt.mup and adapt.lora:
+    raise UserError(f"{key}: mup() scales what lora() leaves as it is; take one of them")
+  if adapt.mup and parse_one(config["optimizer"]).name not in mup.OPTIMIZERS:
+    raise UserError(
+      f"config.optimizer={config['optimizer']!r}: the learning rates of mup() are those of "
+      f"{' and '.join(mup.OPTIMIZERS)}"
     )
 
 

@@ -7,7 +7,7 @@ axis) or a regular expression searched in the path ("layers_L/.*norm").
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -15,7 +15,7 @@ import optax
 from optax.contrib import MuonDimensionNumbers, muon
 
 from seqlab import axes
-from seqlab.adapt import layerwise
+from seqlab.adapt import layerwise, mup
 from seqlab.leaves import by_path, path_of
 from seqlab.schedules import Schedule
 from seqlab.spec import make, parse_one
@@ -123,8 +123,10 @@ def make_optimizer(
   layers: layerwise.Layers | None = None,
   layer_decay: layerwise.LayerDecay | None = None,
   gradual: layerwise.Gradual | None = None,
+  scales: Mapping[str, mup.Scale] | None = None,
 ) -> Optimizer:
-  """Clip by global norm, direction, decoupled decay, rates by group and by layer, learning rate.
+  """Clip by global norm, direction, rates by width, decoupled decay, rates by group and by layer,
+  learning rate.
 
   clip: the global norm of the gradients of what moves; a frozen leaf has no say in it. 0 for none.
   decay: weight decay of what the selector `decay_of` picks; where that is "", of matrices (leaves
@@ -132,6 +134,8 @@ def make_optimizer(
   rates: ((selector, factor), ...); the first selector that picks a leaf scales its learning rate.
   freeze: selector of leaves that do not move and hold no optimizer state.
   player: whose parameters they are, where there are several: selectors see "player/path".
+  scales: of each leaf by its path, of which the rate scales what the direction says, and not the
+    decay, which is the same at every width.
   layers: the stack that `layer_decay` (rates by layer) and `gradual` (thawing) go through.
   """
   prefix = f"{player}/" if player else ""
@@ -147,9 +151,16 @@ def make_optimizer(
       lambda path, u: u * _rate(prefix + path_of(path), rates), updates
     )
 
+  def scale_widths(updates: Any, params: Any = None) -> Any:
+    return jax.tree_util.tree_map_with_path(
+      lambda path, u: u * (scales or {})[path_of(path)].rate, updates
+    )
+
   if layers and gradual:
     direction = layerwise.begun_apart(direction, layers, gradual)
   parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
+  if scales:
+    parts.append(optax.stateless(scale_widths))
   if decay:
     parts.append(
       optax.add_decayed_weights(decay, lambda params: _map_names(decays, params, prefix))

@@ -34,6 +34,7 @@ from seqlab.pictures.curves import Curves
 from seqlab.prepare import data_of
 from seqlab.progress import Progress
 from seqlab.signals import signals
+from seqlab.sizing import sized
 from seqlab.step import State, make_train_step, many_steps
 from seqlab.validation import picturing, validation
 
@@ -44,6 +45,7 @@ def run(config: ConfigDict, workdir: str) -> int:
   """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
   saving, 77 diverged.
   """
+  config = sized(config)
   build.check(config)
   mesh = build.make_mesh(config)
   folder = claim(workdir, config)
@@ -52,7 +54,8 @@ def run(config: ConfigDict, workdir: str) -> int:
   objective = build.make_objective(config, learned)
   build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
   loader = build.make_loader(config, data)
-  optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch)
+  scales = build.width_scales(config, learned)
+  optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch, scales)
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
     stopping = stack.enter_context(signals())
@@ -62,7 +65,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     example = build.example(config, learned, 1)
     anew = checkpoints.latest is None
     objective, base = with_base(objective, config, example, folder, mesh, anew)
-    initial = build.initial_state(config, objective, optimizers, loader, mesh)
+    initial = build.initial_state(config, objective, optimizers, loader, mesh, scales)
     state, start = restore(checkpoints, initial, loader) or (
       begin(config, objective, initial.make(), learned, base),
       0,

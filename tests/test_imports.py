@@ -42,8 +42,9 @@ ROOMS = {
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
   "config": "errors spec keys",
-  "limits": "errors keys leaves axes nn adapt",
+  "limits": "errors spec keys leaves axes nn adapt",
   "networks": "errors spec nn models",
+  "sizing": "errors spec leaves models limits networks",
   "heads": "errors data",
   "batches": "spec axes data objectives",
   "build": "errors spec axes data objectives adapt schedules optim step limits networks heads "
@@ -77,11 +78,12 @@ ROOMS = {
   "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
   "sample": "errors axes data config decode generated trained texts latent",
-  "costs": "errors spec leaves flops ops data nn models networks build prepare table",
+  "costs": "errors spec flops ops data nn models networks sizing build table prepare",
+  "coordinates": "errors axes data step build bases pictures prepare table",
   "mutants": "nn ops",
   "check": "errors runtime spec nn networks laws mutants table",
-  "train": "errors runtime flops metrics axes data checkpoint pretrained ops objectives adapt step "
-  "config build bases log progress signals pictures prepare folder validation",
+  "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
+  "config sizing build bases pictures progress signals log prepare folder validation",
   "claims": "errors",
   "reproduce": "errors runtime table claims",
   "commands": "",
@@ -91,8 +93,8 @@ ROOMS = {
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models mutants",
-  "ml_collections": "config networks batches build bases folder trained merge costs validation "
-  "train",
+  "ml_collections": "config networks sizing batches build bases folder trained merge costs "
+  "coordinates validation train",
   "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",

@@ -1,15 +1,18 @@
-"""How the parameters that a run starts from are adapted: the members of `config.init.adapt`."""
+"""How the parameters that a run starts from are adapted, to a task or to a width: the members of
+`config.init.adapt`.
+"""
 
 import dataclasses
 from collections.abc import Callable
 
 from seqlab.adapt.layerwise import Gradual, LayerDecay
 from seqlab.adapt.lora import Lora
+from seqlab.adapt.mup import Mup
 from seqlab.errors import UserError
 from seqlab.spec import make, parse
 
 KEY = "config.init.adapt"
-ADAPTATIONS: dict[str, Callable] = dict(lora=Lora, layer_decay=LayerDecay, gradual=Gradual)
+ADAPTATIONS: dict[str, Callable] = dict(lora=Lora, layer_decay=LayerDecay, gradual=Gradual, mup=Mup)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -19,6 +22,7 @@ class Adaptations:
   lora: Lora | None = None
   layer_decay: LayerDecay | None = None
   gradual: Gradual | None = None
+  mup: Mup | None = None
 
 
 def adaptations(text: str) -> Adaptations:

@@ -112,10 +112,12 @@ class Moe(nn.Module):
     # Choices are of float32 scores: rounded, they would come out otherwise one token at a time.
     logits_NE = dense(widened(x_ND), weight(self, "router_DE", (width, self.experts)))
     share_NA, expert_NA = routed(logits_NE, self.active)
-    each = self.experts, width, hidden
-    weights = [weight(self, name, each) for name in ("gate_EDF", "in_EDF")]
-    weights.append(weight(self, "out_EFD", (self.experts, hidden, width)))
-    y_ND = expert_mixture(x_ND, share_NA, expert_NA, *weights, ACTIVATIONS[self.activation])
+    gate_EDF, in_EDF = (
+      weight(self, name, (self.experts, width, hidden)) for name in ("gate_EDF", "in_EDF")
+    )
+    out_EFD = weight(self, "out_EFD", (self.experts, hidden, width))
+    activation = ACTIVATIONS[self.activation]
+    y_ND = expert_mixture(x_ND, share_NA, expert_NA, gate_EDF, in_EDF, out_EFD, activation)
     balance, z = routing_losses(logits_NE, expert_NA)
     y_ND = with_loss(y_ND, self.balance * balance + self.z * z)
     return y_ND.reshape(x_BTD.shape)

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention, Memory
-from seqlab.nn.layers import NOTES, Norm
+from seqlab.nn.layers import NOTES, Norm, note
 from seqlab.nn.mixers.base import Mixer
 
 POLICIES = {
@@ -85,6 +85,7 @@ class Block(nn.Module):
     if layer.mlp is not None:
       z_BTD, mlp = part(layer.mlp, "mlp")
       x_BTD = joined(x_BTD, mlp(z_BTD))
+    note(self, "x_BTD", lambda: x_BTD)
     return x_BTD, own
 
 
