@@ -6,20 +6,24 @@
                     measure="evaluate"),))
 
 says: the claim in a line. source: the paper or page. cost: the time of all runs. seeds: of each
-result; its number is their mean. tried: what was done about a FAIL, printed with it. Each result:
-argument of `get_config` ('' for none; '{seed}' in it stands for the seed, as of a fold), the
-`seqlab` command that measures a trained run, the metric in the JSON that it leaves, the published
-number, the bounds within which it is reproduced, and seeds of its own if any.
+result. tried: what was done about a FAIL, printed with it. Each result: argument of `get_config`
+('' for none; '{seed}' in it stands for the seed, as of a fold), the `seqlab` command that measures
+a trained run, the metric in the JSON that it leaves, the published number, the bounds within which
+it is reproduced, and seeds of its own if any. Its number is the mean over seeds, or what `over`
+says of them: "max" or "min".
 """
 
 import dataclasses
 import importlib.util
 import pathlib
+import statistics
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqlab.errors import UserError, nearest
 
 FOLDER = pathlib.Path("experiments/papers")
+OVER: dict[str, Callable[[Sequence[float]], float]] = dict(mean=statistics.fmean, max=max, min=min)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +36,11 @@ class Result:
   argument: str = ""
   measure: str = "evaluate"
   seeds: tuple[int, ...] = ()
+  over: str = "mean"
+
+  def number(self, values: Sequence[float]) -> float:
+    """What the seeds' values come to."""
+    return OVER[self.over](values)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +82,8 @@ def _read(file: pathlib.Path) -> Claim:
     said: dict[str, Any] = dict(module.CLAIM)
     seeds = said.pop("seeds", (0,))
     results = tuple(Result(**{"seeds": seeds, **result}) for result in said.pop("results"))
+    for result in results:
+      OVER[result.over]  # a KeyError names what is none
     return Claim(target=file.stem, file=file, results=results, **said)
   except (Exception, SystemExit) as error:
     raise UserError(f"{file}: its CLAIM cannot be read ({type(error).__name__}: {error})") from None

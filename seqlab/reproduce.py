@@ -1,7 +1,8 @@
 """`seqlab reproduce`: published results run anew, PASS or FAIL by the bounds their files state.
 
 Runs lie in WORKDIR/TARGET/ARGUMENT/seedN; what is there is not run again, and what was stopped goes
-on. docs/results.json keeps what was measured, docs/results.md shows it.
+on. docs/results.json keeps what was measured, docs/results.md shows it, and below it the tables of
+docs/tables/.
 """
 
 import datetime
@@ -20,6 +21,7 @@ from seqlab.errors import UserError
 from seqlab.table import show
 
 PAGE = pathlib.Path("docs/results.md")
+TABLES = pathlib.Path("docs/tables")
 PASS, FAIL, NOT_RUN = "PASS", "FAIL", "NOT RUN"
 
 
@@ -37,6 +39,8 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
     for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {})):
       kept = _kept() | {claim.target: found}  # read again: another process may have written since
       _write(claims, kept)
+  if not list:
+    write_page()
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
   show("published results", heads, rows)
@@ -85,8 +89,8 @@ def _measure(claim: Claim, result: Result, workdir: pathlib.Path, seed: int) -> 
   _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
   command, *flags = shlex.split(result.measure)
   given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
-  name = f"{command}_{'data' if 'data' in given else given.get('split', 'valid')}.json"
-  path = folder / name
+  part = "data" if "data" in given else given.get("split", "valid")
+  path = folder / (f"{command}.json" if command == "coordinates" else f"{command}_{part}.json")
   told = path.with_suffix(".command")
   if not told.exists() or told.read_text() != _signed(result.measure, path):
     _seqlab(command, f"--workdir={folder}", *flags)
@@ -127,19 +131,24 @@ def _rows(claim: Claim, kept: Mapping[str, Any]) -> list[tuple[str, ...]]:
   rows: list[tuple[str, ...]] = []
   for result in claim.results:
     values = kept.get(result.name, {}).get("values", [])
-    mean = sum(values) / len(values) if values else None
-    verdict = NOT_RUN if mean is None else PASS if result.low <= mean <= result.high else FAIL
+    number = result.number(values) if values else None
+    verdict = NOT_RUN if number is None else PASS if result.low <= number <= result.high else FAIL
     spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
     rows.append((
       f"{claim.target}: {result.name}",
       result.metric,
       result.published,
       f"{result.low:g} to {result.high:g}",
-      "" if mean is None else f"{mean:.4g}{spread}",
-      str(len(result.seeds)),
+      "" if number is None else f"{number:.4g}{spread}",
+      f"{result.over} of {len(result.seeds)}" if result.over != "mean" else str(len(result.seeds)),
       verdict,
     ))  # fmt: skip
   return rows
+
+
+def write_page() -> None:
+  """Writes the page anew from what is kept and from the tables there are."""
+  _write(read_claims(), _kept())
 
 
 def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
@@ -149,8 +158,9 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
     "# Published results, run anew",
     "",
     "Written by `seqlab reproduce`; the numbers are in results.json. A result is the mean over "
-    "seeds (smallest to largest",
-    "in brackets) and passes within the bounds that its file in experiments/papers/ states.",
+    "seeds, or the best of them where that",
+    "is said (smallest to largest in brackets), and passes within the bounds that its file in "
+    "experiments/papers/ states.",
     "",
     "| result | metric | published | wanted | measured | seeds | |",
     "|---|---|---|---|---|---|---|",
@@ -172,6 +182,8 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
           f"- {name}: {about['date']}, {where['devices']} x {where['device']}, "
           f"{where['cpus']} core{'s' * (where['cpus'] > 1)}"
         )
+  for table in sorted(TABLES.glob("*.md")):
+    notes += ["", table.read_text().rstrip()]
   PAGE.parent.mkdir(exist_ok=True)
   for path, text in (
     (PAGE.with_suffix(".json"), json.dumps(kept, indent=1) + "\n"),
