@@ -15,7 +15,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, pretrained
+from seqlab import axes, plugins, pretrained
 from seqlab import config as configs
 from seqlab.adapt import adaptations
 from seqlab.adapt.lora import BASE, adapted
@@ -29,10 +29,10 @@ FILE = "base.json"
 
 
 def read_config(workdir: str) -> ConfigDict:
-  """The resolved config of a run.
+  """The resolved config of a run, its plugins loaded.
 
   Raises:
-    UserError: the folder holds no run.
+    UserError: the folder holds no run, or a plugin is gone.
   """
   path = pathlib.Path(workdir) / "config.json"
   if not path.is_file():
@@ -40,7 +40,9 @@ def read_config(workdir: str) -> ConfigDict:
       f"--workdir={workdir}: no run here (there is no config.json); give a folder that "
       f"`seqlab train` made"
     )
-  return configs.read(path)
+  config = configs.read(path)
+  plugins.load(config.plugins)
+  return config
 
 
 def source_of(config: ConfigDict) -> str:

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 
-from seqlab import networks, runtime
+from seqlab import plugins, runtime
 from seqlab.errors import UserError
 from seqlab.laws import LAWS, LawBroken, NotApplicable
 from seqlab.nn.mixers import MIXERS, Mixer
@@ -69,7 +69,7 @@ def prove(mixer: list[str], plugin: list[str], all: bool) -> int:
 def _begin(plugin: list[str]) -> None:
   """What a process needs before it tries a mixer."""
   runtime.simulate_devices(8)  # for the sharding law
-  networks.load_plugins(plugin)
+  plugins.load(plugin)
 
 
 def _tried(spec: str) -> tuple[list[str], list[str], float]:

@@ -87,6 +87,10 @@ def _run(name: str, argv: list[str]) -> int:
 
     arguments["config"] = config.load(arguments["config"], overrides)
   runtime.configure()
+  if command.takes_config:
+    from seqlab import plugins
+
+    plugins.load(arguments["config"].plugins)
   return importlib.import_module(command.module).run(**arguments) or 0
 
 

@@ -84,7 +84,6 @@ def run(config: ConfigDict, all: bool = False) -> None:
 
   config = sized(config)
   build.check(config)
-  networks.load_plugins(config.plugins)
   if all:
     every_mixer(config.model.width, config.model.dtype)
     return

@@ -98,12 +98,6 @@ def check(config: Mapping[str, Any]) -> None:
       raise UserError(f"config.rates: {pair!r} is not (selector, factor), such as ('V', 0.1)")
     if not _within(factor, NONNEGATIVE):
       raise UserError(f"config.rates: the factor of {pair!r} is to be {NONNEGATIVE}")
-  for file in config["plugins"]:
-    if not isinstance(file, str):
-      raise UserError(
-        f"config.plugins={config['plugins']!r}: names of Python files are wanted, such as "
-        f"('mine.py',)"
-      )
   axes_of(config)
 
 

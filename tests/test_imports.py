@@ -23,6 +23,7 @@ ROOMS = {
   "spec": "errors",
   "keys": "",
   "leaves": "",
+  "plugins": "errors",
   "runtime": "",
   "flops": "",
   "metrics": "errors",
@@ -49,7 +50,7 @@ ROOMS = {
   "batches": "spec axes data objectives",
   "build": "errors spec axes data objectives adapt schedules optim step limits networks heads "
   "batches",
-  "bases": "errors leaves axes data pretrained objectives adapt config",
+  "bases": "errors leaves plugins axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves flops axes ops stored nn models objectives optim step",
   "decode": "axes models ops",
@@ -81,13 +82,13 @@ ROOMS = {
   "costs": "errors spec flops ops data nn models networks sizing build table prepare",
   "coordinates": "errors axes data step build bases pictures prepare table",
   "mutants": "nn ops",
-  "check": "errors runtime spec nn networks laws mutants table",
+  "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
   "config sizing build bases pictures progress signals log prepare folder validation",
   "claims": "errors",
   "reproduce": "errors runtime table claims",
   "commands": "",
-  "cli": "errors keys runtime config commands",  # the commands themselves by name, when one runs
+  "cli": "errors keys plugins runtime config commands",  # commands by name, when one runs
 }
 
 # Packages from outside that only some rooms may know.

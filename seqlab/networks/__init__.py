@@ -10,7 +10,6 @@ from seqlab.networks.arrays import OF_ARRAYS as OF_ARRAYS
 from seqlab.networks.arrays import READS as OF_ARRAYS_READ
 from seqlab.networks.convolutions import dilated_cnn, text_cnn
 from seqlab.networks.ends import Ends as Ends
-from seqlab.networks.parts import load_plugins as load_plugins
 from seqlab.networks.sequences import (
   decoder,
   encoder,

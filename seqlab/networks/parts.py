@@ -1,12 +1,9 @@
-"""What networks of sequences share: the layers of a config, the user's own mixers among them, the
-arguments that all of them read, and heads over classes and tags.
+"""What networks of sequences share: the layers of a config, the arguments that all of them read,
+and heads over classes and tags.
 """
 
 import dataclasses
-import importlib.util
-import os
-import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from ml_collections import ConfigDict
@@ -25,30 +22,8 @@ from seqlab.nn.stack import Layer
 from seqlab.spec import Call, make, parse, parse_one
 
 
-def load_plugins(files: Iterable[str]) -> None:
-  """Runs Python files of the user's, which register mixers (`MIXERS["mine"] = Mine`).
-
-  Raises:
-    UserError: a file is missing or fails.
-  """
-  for number, file in enumerate(files):
-    name = f"seqlab_plugin_{number}"
-    found = importlib.util.spec_from_file_location(name, file)
-    try:
-      if found is None or found.loader is None or not os.path.isfile(file):
-        raise FileNotFoundError("no such Python file")
-      # dataclasses look a module up here when its annotations are text
-      sys.modules[name] = importlib.util.module_from_spec(found)
-      found.loader.exec_module(sys.modules[name])
-    except (Exception, SystemExit) as error:
-      raise UserError(
-        f"config.plugins: {file} fails with {type(error).__name__}: {error}"
-      ) from None
-
-
 def make_layers(config: ConfigDict) -> tuple[Layer, ...]:
   """The pattern of blocks that the depth repeats, its parts checked against the width."""
-  load_plugins(config.plugins)
   model = config.model
 
   def part(call: Call, members: Mapping[str, Callable], key: str) -> Any:

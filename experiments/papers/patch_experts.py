@@ -1,0 +1,44 @@
+"""Mixture of experts: on data of clusters, experts that are not linear divide the clusters among
+them and tell the classes; linear ones do not.
+
+Paper:    Chen et al. 2022 (arXiv:2208.02813), table 1, setting 1, and the authors' notebooks.
+Claim:    test accuracy 99.46 +- 0.55 % with cubic experts, 93.0 +- 2.1 % with linear ones.
+Data:     made by scripts/plugins/patch_experts.py: 16,000 examples to train on and to test.
+Command:  seqlab train --config=experiments/papers/patch_experts.py:cubic --workdir=runs/experts
+          (or :linear); seqlab reproduce patch_experts
+Time:     2 minutes a run of one CPU core.
+Expected: at least 0.985 and 0.90 to 0.96. Shares are the router's probabilities and the loss is
+          cross entropy of the scores, as in the paper; the notebooks have raw scores, and
+          probabilities as scores.
+"""
+
+from ml_collections import ConfigDict
+
+ARGUMENTS = ("cubic", "linear")
+CLAIM = dict(
+  says="cubic experts divide clusters among them and tell the classes, linear ones less well",
+  source="Chen et al. 2022, table 1, setting 1",
+  cost="6 minutes on 2 cores",
+  seeds=(0, 1, 2),
+  results=(
+    dict(name="cubic experts", argument="cubic", metric="accuracy", published="0.9946 +- 0.0055",
+         low=0.985, high=1.0),
+    dict(name="linear experts", argument="linear", metric="accuracy", published="0.930 +- 0.021",
+         low=0.90, high=0.96),
+  ),
+)  # fmt: skip
+
+
+def get_config(kind="cubic"):
+  config = ConfigDict()
+  config.plugins = ("scripts/plugins/patch_experts.py",)
+  config.objective = "classification()"
+  config.model = ConfigDict(dict(name=f"patch_experts(kind='{kind}')"))
+  config.data = ConfigDict(dict(source="patches()", valid="patches(seed=1)"))
+  config.steps, config.batch, config.inner_steps = 500, 16000, 1  # every step reads all
+  config.optimizer, config.lr, config.schedule = "normalised()", 1e-3, "constant()"
+  config.rates, config.decay, config.clip = (("router", 100.0),), 0.0, 0.0
+  config.evaluate = ConfigDict(dict(every=100))
+  config.checkpoint = ConfigDict(dict(every=500))
+  config.log = ConfigDict(dict(every=20, tensorboard=False))
+  return config

@@ -1,0 +1,103 @@
+"""A plugin: the patches, the mixture of experts and the optimizer of Chen et al. 2022
+(arXiv:2208.02813), for experiments/papers/patch_experts.py.
+
+It shows what a file of a user's may register: a source of arrays, a network of them, an optimizer.
+"""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from seqlab import axes, build, networks
+from seqlab.data.array_sources import ARRAY_SOURCES
+from seqlab.data.table import Table
+from seqlab.errors import UserError
+from seqlab.leaves import path_of
+from seqlab.models.network import Network
+from seqlab.nn.layers import weight
+from seqlab.ops.dense import dense
+from seqlab.ops.experts import routed
+from seqlab.optim import OPTIMIZERS
+
+PATCHES, WIDTH, CLUSTERS = 4, 50, 4
+KINDS = {"cubic": lambda x: x**3, "linear": lambda x: x}
+
+
+def patches(config_key: str, count: int = 16000, seed: int = 0) -> Table:
+  """Setting 1 (section 4 and definition 3.1): of four patches in a random order one is the class's
+  sign of a cluster's feature, one its centre, one another cluster's feature of a random sign, one
+  noise. Features and centres are the same for every seed.
+  """
+  basis = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, WIDTH)))[0]
+  features, centres = basis[:CLUSTERS], basis[CLUSTERS : 2 * CLUSTERS]
+  draw = np.random.default_rng((1, seed))
+  sign_B, cluster_B = draw.choice([-1, 1], count), draw.integers(CLUSTERS, size=count)
+  other_B = (cluster_B + draw.integers(1, CLUSTERS, size=count)) % CLUSTERS
+  strength = [draw.uniform(*ends, count)[:, None] for ends in ((0.5, 2), (1, 2), (0.5, 3))]
+  x_BPD = np.stack([
+    strength[0] * sign_B[:, None] * features[cluster_B],
+    strength[1] * centres[cluster_B],
+    strength[2] * draw.choice([-1, 1], (count, 1)) * features[other_B],
+    draw.normal(size=(count, WIDTH)) / np.sqrt(WIDTH),
+  ], 1)  # fmt: skip
+  x_BPD = 10 * _shuffled(x_BPD, draw)  # as the authors' code has it
+  label_B = (sign_B > 0).astype(np.int32)
+  return Table(
+    {"x_BD": x_BPD.reshape(count, -1).astype(np.float32), "label_B": label_B}, ("-1", "+1")
+  )
+
+
+def _shuffled(x_BPD, draw):
+  order_BP = np.argsort(draw.random(x_BPD.shape[:2]), 1)
+  return np.take_along_axis(x_BPD, order_BP[..., None], 1)
+
+
+class PatchExperts(nn.Module):
+  """The expert that a linear router puts first reads each patch by its filters; half of them speak
+  for each class.
+  """
+
+  experts: int
+  filters: int
+  kind: str
+
+  @nn.compact
+  def __call__(self, x_BD: jax.Array, train: bool = False) -> jax.Array:
+    x_BPD = x_BD.reshape(len(x_BD), PATCHES, WIDTH)
+    router_DE = self.param("router_DE", nn.initializers.zeros, (WIDTH, self.experts))
+    logits_BE = dense(x_BPD, router_DE).sum(1)
+    if train:  # so that experts that are nearly as good are tried
+      logits_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
+    share_BA, expert_BA = routed(logits_BE, 1)
+    shape = self.experts, WIDTH, 2 * self.filters
+    filters_EDF = weight(self, "filters_EDF", shape, std=1e-3)
+    y_BPEF = KINDS[self.kind](jnp.einsum("bpd,edf->bpef", x_BPD, filters_EDF))
+    y_BEC = y_BPEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
+    y_BC = jnp.take_along_axis(y_BEC, expert_BA[..., None], 1)[:, 0]
+    return share_BA * y_BC
+
+
+def patch_experts(config, ends, experts: int = 8, filters: int = 8, kind: str = "cubic") -> Network:
+  if kind not in KINDS or min(experts, filters) < 1:
+    raise UserError("config.model.name: patch_experts() wants a kind of cubic or linear and sizes")
+  return Network(PatchExperts(experts, filters, kind))
+
+
+def normalised() -> optax.GradientTransformation:
+  """The gradient of each expert over its norm; what has no experts, or one for each, stays."""
+
+  def of(path, g):
+    if not axes.letters(path_of(path)).startswith("E"):
+      return g
+    return g / (jnp.sqrt(jnp.sum(g**2, range(1, g.ndim), keepdims=True)) + 1e-12)
+
+  return optax.stateless(lambda updates, params=None: jax.tree_util.tree_map_with_path(of, updates))
+
+
+ARRAY_SOURCES["patches"] = patches
+OPTIMIZERS["normalised"] = normalised
+networks.NETWORKS["patch_experts"] = networks.OF_ARRAYS["patch_experts"] = patch_experts
+networks.READS["patch_experts"] = ()
+build.NETWORKS["classification"] += ("patch_experts",)
