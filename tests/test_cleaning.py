@@ -22,8 +22,9 @@ TEXTS = [
 SPECS = [
   *("nfkc()", "half_width()", "control()", "whitespace()", "whitespace(lines=True)", "html()"),
   *("lower()", "simplified()", "traditional()", "pii()", "words()", "words(language='european')"),
-  *("stop_words()", "stop_words(language='chinese')", "sentences()", "length(max=60)"),
-  *("length(min=2, unit='words')", "deduplicate()", "near_deduplicate(threshold=0.5, shingle=3)"),
+  *("stop_words()", "stop_words(language='chinese')", "sentences()", "shuffled()"),
+  *("length(max=60)", "length(min=2, unit='words')", "deduplicate()"),
+  "near_deduplicate(threshold=0.5, shingle=3)",
 ]
 PACKAGES = {  # of the extra `text`
   "words": "jieba", "simplified": "opencc", "traditional": "opencc",

@@ -35,6 +35,14 @@ def test_what_a_step_makes_of_a_text(spec, text, wanted):
   assert build_pipeline(spec).text(text) == wanted
 
 
+def test_shuffled_keeps_the_characters_and_draws_by_content():
+  text = "人生若只如初见 the quick brown fox"
+  turn = build_pipeline("shuffled()").text
+  assert sorted(turn(text)) == sorted(text) and turn(text) == turn(text) != text
+  assert build_pipeline("shuffled(seed=1)").text(text) != turn(text)
+  assert turn("") == ""
+
+
 @pytest.mark.parametrize(
   "text, wanted",
   [

@@ -8,7 +8,7 @@ import pytest
 from seqlab.data.baselines import baselines, ngram_bits
 
 
-@pytest.mark.parametrize("order", [2, 3, 4])
+@pytest.mark.parametrize("order", [1, 2, 3, 4])
 def test_probabilities_sum_to_one_in_any_context(order):
   train = np.random.default_rng(0).zipf(1.5, 400) % 7
   symbols = 9  # 7 and 8 never occur
@@ -26,6 +26,7 @@ def test_a_source_of_known_entropy():
   coin = np.random.default_rng(1).integers(0, 2, 20_000)
   assert ngram_bits(coin[:10_000], coin[10_000:], 2, 2).mean() == pytest.approx(1, abs=0.01)
   cycle = np.tile([0, 0, 1, 1], 1000)
+  assert ngram_bits(cycle, cycle[:400], 1, 2).mean() == pytest.approx(1, abs=0.01)
   assert ngram_bits(cycle, cycle[:400], 2, 2).mean() == pytest.approx(1, abs=0.02)
   assert ngram_bits(cycle, cycle[:400], 3, 2)[1:].mean() < 0.01
 
@@ -40,7 +41,7 @@ def test_baselines_of_text():
     * len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME))
     / sum(len(t.encode()) for t in valid)
   )
-  assert 0 < numbers["trigram"] < numbers["bigram"] < 8
+  assert 0 < numbers["trigram"] < numbers["unigram"] < 8 and numbers["trigram"] < numbers["bigram"]
   assert baselines("".join(train), "".join(valid))["bigram"] == pytest.approx(
     numbers["bigram"], rel=0.2
   )

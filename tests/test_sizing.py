@@ -1,5 +1,6 @@
 """`config.model.parameters` finds the width, for any mixer, and says where there is none."""
 
+import importlib.util
 import json
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from seqlab.cli import main
 from seqlab.config import load
 from seqlab.errors import UserError
+from seqlab.nn.mixers import MIXERS
 from seqlab.sizing import size, sized, width_for
 
 SMALL = "model.depth=2", "model.mlp=gated()"
@@ -60,3 +62,10 @@ def test_a_run_keeps_the_width_that_was_found(tmp_path, capsys):
   assert saved["model.parameters"] == 2600 and saved["model.width"] < 32
   assert main(command) == 0  # found again, so the run is the same
   assert "done already" in capsys.readouterr().out
+
+
+def test_the_table_of_mixers_has_them_all():
+  spec = importlib.util.spec_from_file_location("char", "experiments/char_shakespeare.py")
+  module = importlib.util.module_from_spec(spec)
+  spec.loader.exec_module(module)
+  assert set(module.MIXERS) == set(MIXERS)

@@ -16,7 +16,8 @@ def baselines(train: str | Iterable[str], valid: str | Iterable[str]) -> dict[st
   """Measures the validation text, given as one text or as documents.
 
   Returns:
-    `bigram` and `xz` in bits per byte, `trigram` (of characters) in bits per character.
+    `bigram` and `xz` in bits per byte, `unigram` and `trigram` (of characters) in bits per
+    character.
   """
   train = [train] if isinstance(train, str) else list(train)
   valid = [valid] if isinstance(valid, str) else list(valid)
@@ -29,14 +30,14 @@ def baselines(train: str | Iterable[str], valid: str | Iterable[str]) -> dict[st
   ]
   return {
     "bigram": _total(byte_streams, order=2, symbols=256 + 1) / size,
+    "unigram": _total(point_streams, order=1, symbols=0x110000 + 1) / characters,
     "trigram": _total(point_streams, order=3, symbols=0x110000 + 1) / characters,
     "xz": 8 * len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)) / size,
   }
 
 
 def ngram_bits(train: np.ndarray, valid: np.ndarray, order: int, symbols: int) -> np.ndarray:
-  """Bits of each symbol of `valid` but the first, under an n-gram model of `train`, order 2 or
-  more.
+  """Bits of each symbol of `valid` but the first, under an n-gram model of `train`.
 
   Both are streams of numbers below `symbols`, over all of which the probabilities sum to 1.
   """
@@ -71,7 +72,8 @@ def _total(streams: list[np.ndarray], order: int, symbols: int) -> float:
 
 def _grams(stream: np.ndarray, order: int, base: int) -> np.ndarray:
   """The gram that ends at each symbol but the first, its last symbol as the lowest digit."""
-  padded = np.concatenate([np.full(order - 2, stream[0]), stream]).astype(np.int64)
+  before = np.full(max(order - 2, 0), stream[0])
+  padded = np.concatenate([before, stream[order == 1 :]]).astype(np.int64)
   count = len(stream) - 1
   value = np.zeros(count, np.int64)
   for n in range(order):

@@ -1,9 +1,12 @@
 """Cleaning that looks at characters alone: text to text, no words."""
 
 import functools
+import hashlib
 import re
 import unicodedata
 from typing import Any
+
+import numpy as np
 
 from seqlab.data.cleaning.base import Step, package
 
@@ -40,6 +43,20 @@ def control(config_key: str) -> Step:
   and so do the joiners, which spell emoji, Persian and Indic words.
   """
   return Step(lambda text: text.translate(_CONTROL))
+
+
+def shuffled(config_key: str, seed: int = 0) -> Step:
+  """Every text's characters in an order that they draw. What a model can tell of them is how often
+  each comes: a control, whose loss is that of single characters.
+  """
+
+  def turn(text: str) -> str:
+    letters = sorted(text)  # so that the shuffled text gives itself
+    drawn = hashlib.sha256(f"{seed} {''.join(letters)}".encode("utf-8", "replace")).digest()
+    order = np.random.default_rng(int.from_bytes(drawn)).permutation(len(letters))
+    return "".join(letters[place] for place in order)
+
+  return Step(turn)
 
 
 def whitespace(config_key: str, lines: bool = False) -> Step:
