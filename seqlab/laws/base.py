@@ -1,6 +1,8 @@
 """What laws share: inputs to try a mixer on, and how one is said to be broken."""
 
 import functools
+import zlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
@@ -11,7 +13,8 @@ from seqlab.leaves import by_path
 from seqlab.nn.mixers import Mixer
 
 BATCH, LENGTH, WIDTH, VOCAB = 2, 12, 16, 16
-DOCUMENTS = ((5, 4, 3), (12,))  # lengths of the documents of each row
+PIECES = 7, 4, 1  # lengths that a row is fed in: each is compiled once for all laws of a mixer
+DOCUMENTS = (PIECES, (LENGTH,))  # lengths of the documents of each row
 TOLERANCE = 2e-5
 
 
@@ -33,6 +36,34 @@ def inputs(mixer: Mixer) -> tuple[Any, jax.Array, jax.Array]:
   # Biases and scales start at zero and one, where a missing term would not show.
   noise = lambda x: jnp.asarray(x + 0.1 * draw.standard_normal(x.shape), x.dtype)  # noqa: E731
   return jax.tree.map(noise, jax.device_get(params)), x_BTD, pos_BT
+
+
+@functools.lru_cache(maxsize=1)
+def applied(mixer: Mixer) -> Callable[..., tuple[jax.Array, Any]]:
+  """The mixer as a compiled function of parameters, inputs, positions and state."""
+  return jax.jit(mixer.apply)
+
+
+def fed(
+  mixer: Mixer, x_BTD: jax.Array, pos_BT: jax.Array, cuts: Sequence[int], state: Any
+) -> tuple[jax.Array, Any]:
+  """Outputs and last state of a row that comes in pieces of these lengths."""
+  params, pieces, at = inputs(mixer)[0], [], 0
+  for length in cuts:
+    piece = slice(at, at + length)
+    y_BTD, state = applied(mixer)(params, x_BTD[:, piece], pos_BT[:, piece], state)
+    pieces.append(y_BTD)
+    at += length
+  return jnp.concatenate(pieces, 1), state
+
+
+def drawn(length: int, *seeds: Any) -> tuple[int, ...]:
+  """Cuts of so many tokens into pieces of `PIECES`, in an order that the seeds draw."""
+  draw = np.random.default_rng(zlib.crc32(repr(seeds).encode()))
+  cuts: list[int] = []
+  while left := length - sum(cuts):
+    cuts.append(int(draw.choice([n for n in PIECES if n <= left])))
+  return tuple(cuts)
 
 
 def equal(what: str, got: Any, wanted: Any, tolerance: float = TOLERANCE) -> None:

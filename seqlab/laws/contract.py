@@ -1,6 +1,5 @@
 """What a mixer promises of its outputs and its names, whatever it computes."""
 
-import zlib
 from typing import Any
 
 import jax
@@ -12,9 +11,13 @@ from seqlab.laws.base import (
   BATCH,
   DOCUMENTS,
   LENGTH,
+  PIECES,
   WIDTH,
   LawBroken,
+  applied,
+  drawn,
   equal,
+  fed,
   inputs,
   shapes,
 )
@@ -27,35 +30,20 @@ def splitting(mixer: Mixer) -> None:
   state.
   """
   params, x_BTD, pos_BT = inputs(mixer)
-  run = jax.jit(mixer.apply)
-  whole_BTD, none = run(params, x_BTD, pos_BT)
+  whole_BTD, none = applied(mixer)(params, x_BTD, pos_BT)
   if none is not None:
     raise LawBroken("state=None must come back as None")
   start = mixer.init_state(BATCH, WIDTH, LENGTH)
-  kept_BTD, last = run(params, x_BTD, pos_BT, start)
+  kept_BTD, last = applied(mixer)(params, x_BTD, pos_BT, start)
   equal("outputs with a state against outputs without", kept_BTD, whole_BTD)
-  for cuts in ((1,) * LENGTH, (7, 1, 4), _drawn(mixer)):
-    pieces, state, at = [], start, 0
-    for length in cuts:
-      piece = slice(at, at + length)
-      y_BTD, state = run(params, x_BTD[:, piece], pos_BT[:, piece], state)
-      pieces.append(y_BTD)
-      at += length
-    equal(f"pieces of {cuts} against the whole", jnp.concatenate(pieces, 1), whole_BTD)
+  for cuts in ((1,) * LENGTH, PIECES, drawn(LENGTH, mixer)):
+    y_BTD, state = fed(mixer, x_BTD, pos_BT, cuts, start)
+    equal(f"pieces of {cuts} against the whole", y_BTD, whole_BTD)
     if shapes(state) != shapes(start):
       raise LawBroken(f"the state changes its form: {shapes(start)} becomes {shapes(state)}")
     whole = by_path(last)
     for name, leaf in by_path(state).items():
       equal(f"the last {name} after {cuts}", leaf, whole[name])
-
-
-def _drawn(mixer: Mixer) -> tuple[int, ...]:
-  """Cuts of the mixer's own, in pieces of the lengths that are compiled already."""
-  draw = np.random.default_rng(zlib.crc32(repr(mixer).encode()))
-  cuts: list[int] = []
-  while left := LENGTH - sum(cuts):
-    cuts.append(int(draw.choice([n for n in (1, 4, 7) if n <= left])))
-  return tuple(cuts)
 
 
 def causality(mixer: Mixer) -> None:
@@ -82,38 +70,36 @@ def causality(mixer: Mixer) -> None:
 def packing(mixer: Mixer) -> None:
   """A row of packed documents equals its documents run apart."""
   params, x_BTD, pos_BT = inputs(mixer)
-  run = jax.jit(mixer.apply)
-  packed_BTD = run(params, x_BTD, pos_BT)[0]
-  for row, lengths in enumerate(DOCUMENTS):
-    at = 0
-    for length in lengths:
-      document = (slice(row, row + 1), slice(at, at + length))
-      alone_BTD = run(params, x_BTD[document], pos_BT[document])[0]
-      equal(f"document {document} alone against packed", alone_BTD, packed_BTD[document])
-      at += length
+  packed_BTD, at = applied(mixer)(params, x_BTD, pos_BT)[0], 0
+  for length in DOCUMENTS[0]:
+    place = slice(at, at + length)
+    begun_BT = jnp.broadcast_to(jnp.arange(length), (BATCH, length))
+    start = mixer.init_state(BATCH, WIDTH, LENGTH)
+    alone_BTD, _ = fed(mixer, x_BTD[:, place], begun_BT, (length,), start)
+    equal(f"the document at {at} alone against packed", alone_BTD[0], packed_BTD[0, place])
+    at += length
 
 
 def padding(mixer: Mixer) -> None:
   """A document says the same with padding (tokens of position 0) before it, behind it and between
-  it and another; and so it goes on after padding before it.
+  it and another, in one piece or in several, cut anywhere.
   """
-  params, x_BTD, pos_BT = inputs(mixer)
-  run = jax.jit(mixer.apply)
-  size = DOCUMENTS[0][0]
-  alone_BTD = run(params, x_BTD[:, :size], pos_BT[:1, :size].repeat(BATCH, 0))[0]
+  params, x_BTD, _ = inputs(mixer)
+  size, start = PIECES[0], mixer.init_state(BATCH, WIDTH, LENGTH)
+  begun_BT = jnp.broadcast_to(jnp.arange(size), (BATCH, size))
+  alone_BTD, _ = fed(mixer, x_BTD[:, :size], begun_BT, (size,), start)
   for before in (2, LENGTH - size):
     place = slice(before, before + size)
     other = max(before - 3, 0)  # where there is room another document stands before the padding
     padded_BT = jnp.zeros((BATCH, LENGTH), jnp.int32).at[:, place].set(jnp.arange(size))
     padded_BT = padded_BT.at[:, :other].set(jnp.arange(other))
     padded_BTD = x_BTD[:, ::-1].at[:, place].set(x_BTD[:, :size])
-    y_BTD = run(params, padded_BTD, padded_BT)[0][:, place]
+    y_BTD = applied(mixer)(params, padded_BTD, padded_BT)[0][:, place]
     equal(f"a document behind {before - other} of padding", y_BTD, alone_BTD)
-    cut, state = before + size - 1, mixer.init_state(BATCH, WIDTH, LENGTH)
-    _, state = run(params, padded_BTD[:, :cut], padded_BT[:, :cut], state)
-    last = slice(cut, cut + 1)
-    y_BTD, _ = run(params, padded_BTD[:, last], padded_BT[:, last], state)
-    equal(f"its last token after {before - other} of padding", y_BTD, alone_BTD[:, -1:])
+    for cuts in ((1,) * LENGTH, drawn(LENGTH, mixer, before)):
+      y_BTD, _ = fed(mixer, padded_BTD, padded_BT, cuts, start)
+      said = f"a document behind {before - other} of padding, in pieces of {cuts}"
+      equal(said, y_BTD[:, place], alone_BTD)
 
 
 def names(mixer: Mixer) -> None:

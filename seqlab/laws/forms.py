@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab import axes, flops, stored
-from seqlab.laws.base import WIDTH, LawBroken, equal, inputs, shapes
+from seqlab.laws.base import WIDTH, LawBroken, applied, equal, inputs, shapes
 from seqlab.leaves import by_path
 from seqlab.nn.mixers import Mixer
 from seqlab.ops.backend import forced_backend, reference_forms
@@ -81,7 +81,7 @@ def saving(mixer: Mixer) -> None:
   params, x_BTD, pos_BT = inputs(mixer)
   batch, length, width = x_BTD.shape
   start = mixer.init_state(batch, width, length)
-  tree = {**params, "state": jax.jit(mixer.apply)(params, x_BTD, pos_BT, start)[1]}
+  tree = {**params, "state": applied(mixer)(params, x_BTD, pos_BT, start)[1]}
   with tempfile.TemporaryDirectory() as folder:
     path = pathlib.Path(folder) / "saved"
     stored.write(path, tree, {}).result()
