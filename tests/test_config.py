@@ -6,8 +6,9 @@ import re
 
 import pytest
 from ml_collections import ConfigDict
+from registries import registries as registries
 
-from seqlab import build, networks
+from seqlab import build, networks, plugins
 from seqlab import config as configs
 from seqlab.cli import main
 from seqlab.config import difference, flat, load, read, save
@@ -254,10 +255,11 @@ def experiments():
 
 
 @pytest.mark.parametrize("name", list(experiments()))
-def test_every_experiment_resolves(name, monkeypatch):
+def test_every_experiment_resolves(name, monkeypatch, registries):
   """Its keys are keys, its parts are members, and its network can be described; nothing is run."""
   monkeypatch.chdir(ROOT)
   config = load(name)
+  plugins.load(config.plugins)
   build.check(config)
   for key, members in MEMBERS.items():
     if key in ("objective", "data.source"):

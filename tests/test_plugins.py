@@ -4,6 +4,7 @@ import json
 import pathlib
 
 import pytest
+from registries import registries as registries
 
 from seqlab import plugins
 from seqlab.cli import main
@@ -13,7 +14,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 EXPERTS = ROOT / "scripts/plugins/patch_experts.py"
 
 
-def test_a_source_a_network_and_an_optimizer_of_a_plugin_are_trained_and_evaluated(tmp_path):
+def test_what_a_plugin_registers_is_trained_and_evaluated(tmp_path, registries):
   flags = dict(
     plugins=f"('{EXPERTS}',)", objective="classification()", batch=64, steps=3,
     optimizer="normalised()", decay=0.0,
