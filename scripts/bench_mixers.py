@@ -34,7 +34,7 @@ def work(options):
   from seqlab.runtime import tune_malloc
 
   tune_malloc()
-  makers = importlib.import_module("bench_seqlab")
+  makers = importlib.import_module("bench_stacks")
   runs, width = {}, makers.width_for(options["mixer"], options["depth"], options["parameters"])
   for name in options["what"]:
     runs[name] = getattr(makers, MADE[name])(width=width, **{

@@ -16,7 +16,7 @@ def _network(depth, heads, width, length, vocab, dtype="float32", overrides=()):
   return networks.make_network(values, networks.Ends(vocab))
 
 
-def _train(objective, batches):
+def trained(objective, batches):
   """The train step that `seqlab train` dispatches, on batches stacked on a leading axis."""
   import jax
 
@@ -42,7 +42,7 @@ def _train(objective, batches):
   return step
 
 
-def _rows(batch, length, vocab, inner=1):
+def rows_of(batch, length, vocab, inner=1):
   """Random tokens without padding."""
   import numpy as np
 
@@ -60,7 +60,7 @@ def gpt(depth, heads, width, length, batch, vocab, dtype="float32", inner=1):
   from seqlab.objectives.language_model import LanguageModel
 
   objective = LanguageModel(_network(depth, heads, width, length, vocab, dtype))
-  return _train(objective, _rows(batch, length, vocab, inner))
+  return trained(objective, rows_of(batch, length, vocab, inner))
 
 
 def masked(depth, heads, width, length, batch, vocab, dtype="float32"):
@@ -68,7 +68,7 @@ def masked(depth, heads, width, length, batch, vocab, dtype="float32"):
   from seqlab.objectives.masked_language_model import MaskedLanguageModel
 
   network = _network(depth, heads, width, length, vocab, dtype, ["model.name=encoder()"])
-  return _train(MaskedLanguageModel(network, vocab, 0, 1), _rows(batch, length, vocab))
+  return trained(MaskedLanguageModel(network, vocab, 0, 1), rows_of(batch, length, vocab))
 
 
 def _translator(depth, heads, width, length, vocab):
@@ -92,11 +92,11 @@ def translation(depth, heads, width, length, batch, vocab):
   from seqlab.objectives.sequence_to_sequence import SequenceToSequence
 
   objective = SequenceToSequence(_translator(depth, heads, width, length, vocab))
-  rows = _rows(batch, length, vocab)
+  rows = rows_of(batch, length, vocab)
   rows["pair_BT"] = np.zeros_like(rows["tokens_BT"])
   names = ("source_BS", "source_pos_BS", "source_pair_BS")
   source = zip(names, _sources(batch, length, vocab), strict=True)
-  return _train(objective, rows | {name: x[None] for name, x in source})
+  return trained(objective, rows | {name: x[None] for name, x in source})
 
 
 def _to_write(depth, heads, width, length, batch, vocab):
@@ -169,64 +169,6 @@ def beam_loop(depth, heads, width, length, batch, vocab, beams):
   def step(n):
     for _ in range(n):
       search()
-
-  return step
-
-
-def _stack(mixer, depth, width=256, dtype="float32"):
-  from seqlab import config
-
-  own = [f"model.mixer={mixer}", f"model.depth={depth}", f"model.width={width}"]
-  return config.load("", [*own, f"model.dtype={dtype}"])
-
-
-def width_for(mixer, depth, parameters):
-  """The width of a decoder of so many parameters."""
-  from seqlab import sizing
-
-  return sizing.width_for(_stack(mixer, depth), parameters)[0]
-
-
-def mixer_train(mixer, depth, width, length, tokens, dtype):
-  """A train step of a decoder on random bytes, `tokens` of them or one row."""
-  from seqlab import networks
-  from seqlab.objectives.language_model import LanguageModel
-
-  network = networks.make_network(_stack(mixer, depth, width, dtype), networks.Ends(256))
-  return _train(LanguageModel(network), _rows(max(tokens // length, 1), length, 256))
-
-
-def mixer_decode(mixer, depth, width, length, tokens, dtype, chunk=16):
-  """A program by which one row writes `chunk` tokens with a state that `length` fit into: no time
-  depends on what stands there.
-  """
-  import jax
-  import jax.numpy as jnp
-
-  from seqlab import networks
-
-  network = networks.make_network(_stack(mixer, depth, width, dtype), networks.Ends(256))
-  first_11, pos_11 = jnp.zeros((1, 1), jnp.int32), jnp.full((1, 1), length, jnp.int32)
-  params = network.unrolled(network.init(jax.random.key(0), first_11, pos_11))
-
-  @functools.partial(jax.jit, donate_argnums=1)
-  def write(params, state):
-    def one(carry, _):
-      x_11D, state = network(params, carry[0], pos_11, carry[1])
-      return (
-        jnp.argmax(network(params, x_11D, method="logits"), -1).astype(jnp.int32),
-        state,
-      ), None
-
-    return jax.lax.scan(one, (first_11, state), length=chunk)[0]
-
-  state = network.unrolled(network.init_state(1, length))
-
-  def step(n):
-    nonlocal state
-    for _ in range(n):
-      token_11, state = write(params, state)
-    token_11.block_until_ready()
 
   return step
 
