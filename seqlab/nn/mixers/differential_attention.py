@@ -46,7 +46,11 @@ class DifferentialAttention(Mixer):
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None = None,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
     size = divided(width // 2, heads)
@@ -55,14 +59,14 @@ class DifferentialAttention(Mixer):
       *(rope(projected(self, n, x_BTD, heads, size), pos_BT, self.rope_base) for n in names)
     )
     (v,) = heads_first(projected(self, "v", x_BTD, heads, 2 * size))
-    mask = cache.mask(pos_BT, state, self.window, self.causal)
+    mask = cache.mask(pos_BT, state, self.window, self.causal, prefix_BT)
 
     def read(q: jax.Array, k: jax.Array, name: str) -> jax.Array:
       if state is None:
         return attention(q, k, v, mask)
       old_k, old_v = (state[n].astype(q.dtype) for n in (f"{name}_BHSK", "v_BHSK"))
-      if pos_BT.shape[1] == 1:
-        return attention_step(q, k, v, old_k, old_v, mask)
+      if pos_BT.shape[1] == 1:  # a prefix of one token is itself
+        return attention_step(q, k, v, old_k, old_v, mask._replace(prefix_BS=None))
       k, every_v = jnp.concatenate([old_k, k], 2), jnp.concatenate([old_v, v], 2)
       return attention(q, k, every_v, mask)
 
@@ -81,6 +85,10 @@ class DifferentialAttention(Mixer):
     """The same without the causal mask."""
     return self.as_a(DifferentialAttentionBothWays, of=DifferentialAttention)
 
+  def prefixed(self) -> Mixer | None:
+    """The same, whose causal mask is lifted inside a prefix."""
+    return self.as_a(DifferentialAttentionOverPrefix, of=DifferentialAttention)
+
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     ring, size = cache.empty(batch, capacity, self.window), width // (2 * self.heads)
     shape = batch, self.heads, cache.slots(ring)
@@ -90,3 +98,9 @@ class DifferentialAttention(Mixer):
 
 class DifferentialAttentionBothWays(BothWays, DifferentialAttention):
   """The same without the causal mask."""
+
+
+class DifferentialAttentionOverPrefix(DifferentialAttention):
+  """The same, whose causal mask is lifted inside a prefix."""
+
+  reads_prefix: ClassVar[bool] = True

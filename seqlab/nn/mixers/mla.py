@@ -62,7 +62,11 @@ class MLA(Mixer):
 
   @nn.compact
   def __call__(
-    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+    self,
+    x_BTD: jax.Array,
+    pos_BT: jax.Array,
+    state: dict | None = None,
+    prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
     latent, head, turned = self._widths(width)
@@ -72,7 +76,7 @@ class MLA(Mixer):
     r_BTK = dense(x_BTD, weight(self, "place_DK", (width, turned)))
     r_BT1K = rope(r_BTK[:, :, None], pos_BT, self.rope_base)
     k_RHK, v_RHK = (weight(self, f"{n}_RHK", (latent, heads, head)) for n in "kv")
-    mask = cache.mask(pos_BT, state, self.window, self.causal)
+    mask = cache.mask(pos_BT, state, self.window, self.causal, prefix_BT)
     scores = Scores((head + turned) ** -0.5)
     if state is None:
       k_BTHK, v_BTHK = dense(c_BTR, k_RHK), dense(c_BTR, v_RHK)
@@ -87,7 +91,8 @@ class MLA(Mixer):
       jnp.append(q_BTHR, turned_BTHK, -1), jnp.append(c_BTR[:, :, None], r_BT1K, -1)
     )
     old = state["latent_BHSK"].astype(q.dtype)
-    if pos_BT.shape[1] == 1:
+    if pos_BT.shape[1] == 1:  # a prefix of one token is itself
+      mask = mask._replace(prefix_BS=None)
       y = attention_step(q, k, k[..., :latent], old, old[..., :latent], mask, scores)
     else:
       every = jnp.concatenate([old, k], 2)
@@ -99,6 +104,10 @@ class MLA(Mixer):
     """The same without the causal mask."""
     return self.as_a(MLABothWays, of=MLA)
 
+  def prefixed(self) -> Mixer | None:
+    """The same, whose causal mask is lifted inside a prefix."""
+    return self.as_a(MLAOverPrefix, of=MLA)
+
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     ring, (latent, _, turned) = cache.empty(batch, capacity, self.window), self._widths(width)
     shape = batch, 1, cache.slots(ring), latent + turned
@@ -107,3 +116,9 @@ class MLA(Mixer):
 
 class MLABothWays(BothWays, MLA):
   """The same without the causal mask."""
+
+
+class MLAOverPrefix(MLA):
+  """The same, whose causal mask is lifted inside a prefix."""
+
+  reads_prefix: ClassVar[bool] = True
