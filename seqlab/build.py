@@ -209,10 +209,12 @@ def make_optimizers(
 
 @dataclasses.dataclass(frozen=True)
 class Initial:
-  """The training state before the first step: its shapes with shardings, and how to make it."""
+  """The training state before the first step: its shapes with shardings, and how to make that of a
+  seed.
+  """
 
   shapes: State
-  make: Any
+  make: Callable[[int], State]
 
 
 def initial_state(
@@ -230,9 +232,9 @@ def initial_state(
   def fresh(key: jax.Array) -> State:
     return init_state(objective, optimizers, key, batch, config.batch, config.ema)
 
-  key = jax.random.key(config.seed)
-  shapes = jax.eval_shape(fresh, key)
+  shapes = jax.eval_shape(fresh, jax.random.key(0))
   players = shapes["params"]
   limits.check_selectors(config, players if len(players) > 1 else next(iter(players.values())))
   shardings = axes.sharding(shapes, mesh)
-  return Initial(axes.laid(shapes, mesh), lambda: jax.jit(fresh, out_shardings=shardings)(key))
+  make = jax.jit(fresh, out_shardings=shardings)
+  return Initial(axes.laid(shapes, mesh), lambda seed: make(jax.random.key(seed)))

@@ -7,7 +7,6 @@ near 0 where learning rates transfer, above it where a wide network learns too f
 """
 
 import json
-import math
 import pathlib
 from typing import Any
 
@@ -17,11 +16,13 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from seqlab import axes, build, pictures
+from seqlab.adapt import adaptations
 from seqlab.bases import read_config
 from seqlab.data.learned import Known, learned_from
 from seqlab.errors import UserError
 from seqlab.pictures.coordinates import coordinates as drawn
 from seqlab.prepare import data_of
+from seqlab.spec import parse
 from seqlab.step import make_train_step
 from seqlab.table import show
 
@@ -42,10 +43,10 @@ def run(workdir: str, widths: list[int], steps: int, seeds: int) -> None:
     raise UserError(f"--widths={','.join(map(str, widths))}: two widths or more are wanted")
   data = data_of(config)
   moved: dict[str, list[np.ndarray]] = {}  # by name, for each width [seeds, steps]
-  for width in sorted(set(widths)):
-    sized = config.copy_and_resolve_references()
-    sized.model.width, sized.model.parameters = width, 0
-    build.check(sized)
+  if adaptations(config.init.adapt).lora or config.init.path:
+    raise UserError(f"--workdir={workdir}: it starts from another run, which has one width")
+  configs = {width: _wide(config, width) for width in sorted(set(widths))}
+  for width, sized in configs.items():
     found = [movements(_seeded(sized, seed), data, steps) for seed in range(seeds)]
     for name in found[0]:
       moved.setdefault(name, []).append(np.array([one[name] for one in found]))
@@ -67,7 +68,7 @@ def run(workdir: str, widths: list[int], steps: int, seeds: int) -> None:
 
 def movements(config: ConfigDict, data: Known, steps: int) -> dict[str, list[float]]:
   """By name, after each step the mean size of how far the features of a batch are from where they
-  were before the first; names are those of blocks, and "scores".
+  were before the first; names are "first_block", "last_block" and "scores".
   """
   learned = learned_from(data)
   objective = build.make_objective(config, learned)
@@ -82,23 +83,24 @@ def movements(config: ConfigDict, data: Known, steps: int) -> dict[str, list[flo
   @jax.jit
   def features(params: Any) -> dict[str, jax.Array]:
     noted = network.noted(params, *inputs)
-    found: dict[str, jax.Array] = {}
-    for path, x in noted.items():
-      _, *inside, leaf = path.split("/")
-      if leaf == "x_BTD":
-        layers = x if "layers_L" in inside else x[None]
-        found |= {f"{'/'.join(inside)}/{n}": layer for n, layer in enumerate(layers)}
+    repeats, rest = divmod(config.model.depth, len(parse(config.model.mixer)))
+    first, last = ("layers_L/block0", 0), (f"tail/block{rest - 1}", None)
+    if not rest:
+      last = f"layers_L/block{len(parse(config.model.mixer)) - 1}", repeats - 1
+    found = {}
+    for name, (block, repeat) in {"first_block": first, "last_block": last}.items():
+      x = noted[f"stack/{block}/x_BTD"]
+      found[name] = x if repeat is None else x[repeat]
     x_BTD, _ = network(params, *inputs)
-    blocks = list(found.values())
-    ends = {"first_block": blocks[0], "last_block": blocks[-1]}
-    return ends | {SCORES: network(params, x_BTD, method="logits")}
+    return found | {SCORES: network(params, x_BTD, method="logits")}
 
   @jax.jit
   def distance(now: Any, then: Any) -> Any:
     return jax.tree.map(lambda a, b: jnp.mean(jnp.abs(a - b)), now, then)
 
-  with axes.use_mesh(build.make_mesh(config)) as mesh:
-    state = build.initial_state(config, objective, optimizers, loader, mesh, scales).make()
+  with axes.use_mesh(build.make_mesh(config), build.table(config)) as mesh:
+    initial = build.initial_state(config, objective, optimizers, loader, mesh, scales)
+    state = initial.make(config.seed)
     began, moved = features(state["params"]["model"]), []
     for step in range(steps):
       state, _ = train_step(state, axes.put_batch(loader(step), mesh))
@@ -108,8 +110,18 @@ def movements(config: ConfigDict, data: Known, steps: int) -> dict[str, list[flo
 
 def slope(widths: list[int], moved: list[np.ndarray]) -> float:
   """Of log size, after the last step and averaged over seeds, against log width."""
-  sizes = [math.log(float(rows[:, -1].mean())) for rows in moved]
+  sizes = [float(rows[:, -1].mean()) for rows in moved]
+  if not min(sizes) > 0:
+    raise UserError("nothing moves in these steps: everything is frozen, or the rate is 0")
+  sizes = np.log(sizes).tolist()
   return float(np.polyfit(np.log(widths), sizes, 1)[0])
+
+
+def _wide(config: ConfigDict, width: int) -> ConfigDict:
+  config = config.copy_and_resolve_references()
+  config.model.width, config.model.parameters = width, 0
+  build.check(config)
+  return config
 
 
 def _seeded(config: ConfigDict, seed: int) -> ConfigDict:

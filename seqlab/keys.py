@@ -9,6 +9,7 @@ from typing import Any
 # key: (default, what it is)
 DEFAULTS: dict[str, tuple[Any, str]] = {
   "seed": (0, "of parameters, data order and dropout"),
+  "seeds": (1, "runs in one program, seeds from `seed` on, each in WORKDIR/seedN"),
   "steps": (1000, "optimizer steps"),
   "batch": (32, "sequences a step, over all devices"),
   "length": (256, "tokens a sequence"),
@@ -31,7 +32,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
-  "model.parameters": (0, "finds the width for so many, tables of ids left out; 0 for model.width"),
+  "model.parameters": (0, "finds the width for so many beside those of ids; 0 for model.width"),
   "model.mixer": ("attention(heads=4)", "sequence mixers, as README.md lists them; | repeats "
     "them as a pattern over depth"),
   "model.mlp": ("plain()", "channel mixer: plain, gated, moe or none"),
@@ -70,7 +71,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "init.keep": (".*", "selector of the parameters that are taken"),
   "init.freeze": ("", "selector of the parameters that do not move"),
   "init.adapt": ("", "how they are adapted: lora, layer_decay, gradual, mup; | joins them"),
-  "plugins": ((), "Python files that register mixers of their own"),
+  "plugins": ((), "Python files that register parts of their own"),
 }  # fmt: skip
 
 # What a tuple of each key looks like, for errors.

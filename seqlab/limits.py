@@ -39,7 +39,7 @@ RANGES: dict[str, Callable[[float], bool]] = {
 
 KEYS = {
   POSITIVE: (
-    *("steps", "batch", "length", "accumulate", "inner_steps", "lr"),
+    *("seeds", "steps", "batch", "length", "accumulate", "inner_steps", "lr"),
     *("model.width", "model.depth", "checkpoint.keep", "log.every"),
   ),
   NONNEGATIVE: (

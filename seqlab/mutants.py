@@ -96,6 +96,21 @@ class Forgets(Wrong):
     return y_BTD, state and jax.tree.map(jnp.zeros_like, state)
 
 
+class Leaks(Wrong):
+  """What was before the call is seen behind a document that begins inside it."""
+
+  @nn.compact
+  def __call__(
+    self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
+  ) -> tuple[jax.Array, dict | None]:
+    y_BTD, after = self.mixer.clone(parent=self, name="inner")(x_BTD, pos_BT, state)
+    if state is not None:
+      begun_BT = (jnp.cumsum(pos_BT == 0, 1) > 0) & (pos_BT[:, :1] > 0)
+      leaked = sum(jnp.sum(leaf) for leaf in jax.tree.leaves(state))
+      y_BTD = y_BTD + jnp.where(begun_BT, leaked, 0)[..., None].astype(y_BTD.dtype)
+    return y_BTD, after
+
+
 class HalfState(Wrong):
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     state = super().init_state(batch, width, capacity, dtype)
@@ -157,6 +172,7 @@ MUTANTS = (
   Mutant("padding is taken for a beginning", "padding", _wrong(ReadsPadding, MinGRU)),
   Mutant("angles count from the call", "splitting", _wrong(CountsFromTheCall, Attention)),
   Mutant("the time of a cache is off by one", "splitting", _wrong(OffByOne, Attention)),
+  Mutant("a state leaks past a beginning", "splitting", _wrong(Leaks, MinGRU)),
   Mutant("a state is handed on empty", "splitting", _wrong(Forgets, MinGRU)),
   Mutant("a state follows the dtype of caches", "costs", _wrong(HalfState, MinGRU)),
   Mutant("bfloat16 comes out as float32", "bfloat16", _wrong(Widens, MinGRU)),

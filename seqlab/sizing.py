@@ -26,7 +26,7 @@ def sized(config: ConfigDict) -> ConfigDict:
   it is where that is 0.
 
   Raises:
-    UserError: the network is no stack of mixers, or no width comes within a fifth.
+    UserError: the network is no stack of mixers, or no width comes within a quarter.
   """
   wanted = config.model.parameters
   if not wanted:
@@ -44,7 +44,7 @@ def sized(config: ConfigDict) -> ConfigDict:
   if not 0.8 <= found / wanted <= 1.25:
     raise UserError(
       f"{key}: the nearest is {found:,} at config.model.width={config.model.width}; another "
-      f"config.model.depth={config.model.depth} comes nearer"
+      f"config.model.depth than {config.model.depth} comes nearer"
     )
   return config
 
@@ -91,7 +91,11 @@ def _step(at: Any) -> int:
 
 
 def size(config: ConfigDict) -> int:
-  """Parameters of the network of a config, tables that are looked up by ids left out."""
+  """Parameters of the network of a config, but for tables that are looked up by ids and a head over
+  the vocabulary.
+  """
+  config = config.copy_and_resolve_references()
+  config.model.vocab = 0
   network = networks.make_network(config, networks.Ends(1))
   assert isinstance(network, Network)
   return without_tables(jax.eval_shape(network.init, jax.random.key(0), *inputs_of(config, 1)))

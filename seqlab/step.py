@@ -52,7 +52,7 @@ def make_train_step(
   """The step: each player in turn differentiates its loss in its own parameters and updates them.
 
   accumulate: microbatches a batch is cut into; weighted by tokens, the gradient is that of the
-    whole batch.
+    whole batch (but for the balance of experts, which is of a microbatch).
   ema: decay of the average of parameters kept in `extra["ema"]`; 0 for none.
   skip_nonfinite: a turn whose loss, gradient or update is not finite leaves parameters and
     optimizer as they were.

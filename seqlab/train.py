@@ -7,35 +7,33 @@ moment before a checkpoint wait.
 
 import contextlib
 import functools
-import pathlib
 import sys
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
-import numpy as np
+from jax.sharding import Mesh
 from ml_collections import ConfigDict
+from rich.console import Console
 
 from seqlab import axes, build, flops, runtime
-from seqlab import config as configs
 from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
-from seqlab.data.learned import learned_from
-from seqlab.data.loader import Loader, prefetch
+from seqlab.data.learned import Known, learned_from
+from seqlab.data.loader import Loader
+from seqlab.dispatches import passed, profiler
 from seqlab.errors import UserError
 from seqlab.folder import claim, describe, write_card
-from seqlab.log import Diverged, Log
-from seqlab.metrics import Clock, Writer
+from seqlab.log import Diverged
+from seqlab.members import Member, Records, Together, by_start, runs_of
+from seqlab.metrics import Clock
 from seqlab.objectives.base import Objective
 from seqlab.ops.backend import reference_forms
-from seqlab.pictures import write as write_pictures
-from seqlab.pictures.curves import Curves
 from seqlab.prepare import data_of
-from seqlab.progress import Progress
 from seqlab.signals import signals
 from seqlab.sizing import sized
-from seqlab.step import State, make_train_step, many_steps
+from seqlab.step import Optimizers, State, make_eval_step, make_train_step
 from seqlab.validation import picturing, validation
 
 STOPPED, DIVERGED = 75, 77  # exit codes
@@ -43,113 +41,131 @@ STOPPED, DIVERGED = 75, 77  # exit codes
 
 def run(config: ConfigDict, workdir: str) -> int:
   """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
-  saving, 77 diverged.
+  saving, 77 diverged. Of several seeds each has its run in WORKDIR/seedN.
   """
   config = sized(config)
   build.check(config)
   mesh = build.make_mesh(config)
-  folder = claim(workdir, config)
+  runs = runs_of(config, workdir, mesh)
+  folders = [claim(where, own) for own, where in runs]
   data = data_of(config)
   learned = learned_from(data)
   objective = build.make_objective(config, learned)
   build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
-  loader = build.make_loader(config, data)
+  loaders = [build.make_loader(own, data) for own, _ in runs]
   scales = build.width_scales(config, learned)
-  optimizers = build.make_optimizers(config, objective, loader.steps_per_epoch, scales)
+  optimizers = build.make_optimizers(config, objective, loaders[0].steps_per_epoch, scales)
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
     stopping = stack.enter_context(signals())
-    checkpoints = stack.enter_context(
-      Checkpoints(folder / "checkpoints", config.checkpoint.keep, config.checkpoint.best)
-    )
+    kept = config.checkpoint.keep, config.checkpoint.best
+    stores = [stack.enter_context(Checkpoints(f / "checkpoints", *kept)) for f in folders]
     example = build.example(config, learned, 1)
-    anew = checkpoints.latest is None
-    objective, base = with_base(objective, config, example, folder, mesh, anew)
-    initial = build.initial_state(config, objective, optimizers, loader, mesh, scales)
-    state, start = restore(checkpoints, initial, loader) or (
-      begin(config, objective, initial.make(), learned, base),
-      0,
-    )
-    learns = sum(x.size for x in jax.tree.leaves(state["params"]))
-    state["params"] |= base
+    anew = stores[0].latest is None
+    objective, base = with_base(objective, config, example, folders[0], mesh, anew)
+    initial = build.initial_state(config, objective, optimizers, loaders[0], mesh, scales)
+    members = []
+    for (own, where), folder, loader, store in zip(runs, folders, loaders, stores, strict=True):
+      state, start = restore(store, initial, loader) or (
+        begin(own, objective, initial.make(own.seed), learned, base),
+        0,
+      )
+      if start == config.steps:
+        print(f"done already: {where} has its {start} steps", flush=True)
+      else:
+        members.append(Member(own, where, folder, loader, store, state, start))
+    for group in by_start(members):
+      code = train(group, data, objective, optimizers, base, mesh, stopping)
+      if code:
+        return code
+  return 0
 
-    if start == config.steps:
-      print(f"done already: {workdir} has its {start} steps", flush=True)
-      return 0
-    model = dict(
-      parameters=sum(x.size for x in jax.tree.leaves(state["params"])),
-      flops_per_step=flops_per_step(objective, state, loader),
-      **({"learned": learns} if base else {}),
-    )
-    write_card(folder, config, data, mesh, model)
-    steps = loader.steps_per_epoch
-    print(describe(config, data, mesh, model, steps, build.is_stack(config)), flush=True)
-    train_step = make_train_step(
+
+def train(
+  members: list[Member],
+  data: Known,
+  objective: Objective,
+  optimizers: Optimizers,
+  base: dict[str, Any],
+  mesh: Mesh,
+  stopping: Callable[[], bool],
+) -> int:
+  """Takes runs that are at the same step to their end, and returns the exit code."""
+  config = members[0].config
+  learns = sum(x.size for x in jax.tree.leaves(members[0].state["params"]))
+  for member in members:
+    member.state["params"] |= base
+  model = dict(
+    parameters=sum(x.size for x in jax.tree.leaves(members[0].state["params"])),
+    flops_per_step=flops_per_step(objective, members[0].state, members[0].loader),
+    **({"learned": learns} if base else {}),
+  )
+  for member in members:
+    write_card(member.folder, member.config, data, mesh, model)
+  steps, stacked = members[0].loader.steps_per_epoch, build.is_stack(config)
+  print(describe(config, data, mesh, model, steps, stacked), flush=True)
+  if len(members) > 1:
+    print(f"seeds: {', '.join(str(member.config.seed) for member in members)}", flush=True)
+
+  def make_step(seed: Any) -> Callable:
+    return make_train_step(
       objective,
       optimizers,
-      config.seed,
+      seed,
       accumulate=config.accumulate,
       ema=config.ema,
       skip_nonfinite=config.nonfinite == "skip",
     )
-    dispatch = jax.jit(many_steps(train_step), donate_argnums=0)
-    validate = validation(config, objective, data, mesh)
-    picture = picturing(config, objective, data, mesh)
-    metadata = dict(
-      config=dict(configs.flat(config)), data=loader.fingerprint, machine=runtime.describe()
-    )
 
-    peak = flops.peak()
-    tokens = {"tokens": config.batch * config.length}
-    work = {"examples": config.batch} if isinstance(data, Arrays) else tokens
-    clock = Clock(config.steps, work, model["flops_per_step"], peak and peak * mesh.size)
-    writer = stack.enter_context(Writer(folder, start, config.log.tensorboard))
-    curves = stack.enter_context(Curves(folder))
-    progress = stack.enter_context(Progress(config.steps, start))
-    log = Log(writer, progress, clock, config.nonfinite == "stop")
+  together = Together(members, make_step, mesh)
+  machine = runtime.describe()
+  clock = Clock(config.steps, *work_of(config, data, model, mesh), window=20 * len(members))
+  with contextlib.ExitStack() as stack:
+    eval_step = jax.jit(make_eval_step(objective))
+    records = []
+    for number, member in enumerate(members):
+      shown = Console(quiet=True, force_terminal=False) if number else None  # the first one speaks
+      records.append(stack.enter_context(Records(
+        member, objective, base, clock, shown, machine,
+        validation(member.config, objective, data, mesh, eval_step),
+        picturing(member.config, objective, data, mesh),
+      )))  # fmt: skip
+    folder = members[0].folder
     profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
-    batches = stack.enter_context(contextlib.closing(dispatches(config, loader, start)))
-    step, valid = start, None
+    batches = stack.enter_context(together.batches())
+    state, step = together.begin(), members[0].start
     try:
-      for before, step, batch in batches:  # a dispatch takes the run from `before` steps to `step`
+      for before, step, batch in batches:  # a dispatch takes the runs from `before` steps to `step`
         profile(step)
-        state, metrics = dispatch(state, axes.put_batch(batch, mesh, stacked=True))
+        state, metrics = together.dispatch(state, batch)
         due = functools.partial(passed, before, step, config.steps)
-        log.dispatched(step, metrics, due(config.log.every))
-        valid, stop = None, stopping()
-        if due(config.evaluate.every):
-          log.flush()
-          with clock.paused():
-            valid = validate(state)
-            pictures = picture(state)
-          log.evaluated(step, valid, objective.warning(valid))
-          writer.write_images(step, write_pictures(folder, step, pictures))
-          with clock.paused():
-            curves.seldom()
-        if due(config.checkpoint.every) or valid or stop:
-          log.flush()
-          checkpoints.save(step, own(state, base), valid if objective.ranked else None, metadata)
+        for record, own in zip(records, together.apart(metrics), strict=True):
+          record.log.dispatched(step, own, due(config.log.every))
+        validate, stop = due(config.evaluate.every), stopping()
+        if validate or stop or due(config.checkpoint.every):
+          for record, own in zip(records, together.apart(state), strict=True):
+            record.keep(step, own, validate)
         if stop:
           break
-      log.flush()
+      for record in records:
+        record.log.flush()
     except Diverged as failure:
-      print(
-        f"seqlab: {failure}; the last good checkpoint is of step {checkpoints.latest or 0}",
-        file=sys.stderr,
-      )
+      latest = min(member.checkpoints.latest or 0 for member in members)
+      print(f"seqlab: {failure}; the last good checkpoint is of step {latest}", file=sys.stderr)
       return DIVERGED
-    checkpoints.wait()
+    for member in members:
+      member.checkpoints.wait()
   if step < config.steps:
     print(
       f"stopped, saved at step {step} of {config.steps}; the same command goes on", file=sys.stderr
     )
     return STOPPED
-  if valid:
-    write_card(folder, config, data, mesh, model, valid)
-  print(
-    f"done: {workdir}" + "".join(f"  {name} {value:.4f}" for name, value in (valid or {}).items()),
-    flush=True,
-  )
+  for record in records:
+    valid, member = record.valid, record.member
+    if valid:
+      write_card(member.folder, member.config, data, mesh, model, valid)
+    said = "".join(f"  {name} {value:.4f}" for name, value in valid.items())
+    print(f"done: {member.where}{said}", flush=True)
   return 0
 
 
@@ -167,12 +183,6 @@ def restore(
       "bring them back, or give another --workdir"
     )
   return state, step
-
-
-def own(state: State, base: dict[str, Any]) -> State:
-  """What a checkpoint keeps of a state: all but the base."""
-  params = {name: tree for name, tree in state["params"].items() if name not in base}
-  return {**state, "params": params}
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
@@ -195,46 +205,11 @@ def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
     )
 
 
-def dispatches(
-  config: ConfigDict, loader: Loader, start: int
-) -> Generator[tuple[int, int, Any], None, None]:
-  """(step before, step after, stacked batches) of each dispatch: `inner_steps` steps, fewer where
-  an evaluation or a checkpoint is due sooner.
-  """
-  every = [n for n in (config.evaluate.every, config.checkpoint.every, config.steps) if n > 0]
-  if start >= config.steps:
-    return
-  with prefetch(loader, start, config.steps, depth=2 * config.inner_steps) as stream:
-    step = start
-    while step < config.steps:
-      until = min(config.inner_steps, config.steps - step, *(n - step % n for n in every))
-      batches = [next(stream)[1] for _ in range(until)]
-      step += until
-      yield step - until, step, {name: np.stack([b[name] for b in batches]) for name in batches[0]}
-
-
-def passed(before: int, step: int, end: int, every: int) -> bool:
-  """Whether a multiple of `every` (0: none) lies after `before` and up to `step`, or the end is."""
-  return step == end or (every > 0 and step // every > before // every)
-
-
-@contextlib.contextmanager
-def profiler(first: int, width: int, folder: pathlib.Path) -> Iterator[Callable[[int], None]]:
-  """Yields what is told each step; from step `first` on (0: never) it traces three dispatches of
-  `width` steps.
-  """
-  tracing = False
-
-  def at(step: int) -> None:
-    nonlocal tracing
-    wanted = 0 < first <= step < first + 3 * width
-    if wanted and not tracing:
-      jax.profiler.start_trace(str(folder / "profile"))
-    if tracing and not wanted:
-      jax.profiler.stop_trace()
-    tracing = wanted
-
-  try:
-    yield at
-  finally:
-    at(0)
+def work_of(
+  config: ConfigDict, data: Known, model: Mapping[str, Any], mesh: Mesh
+) -> tuple[dict[str, int], int, float | None]:
+  """What a step works off, its FLOPs, and the FLOP/s of all devices, None where unknown."""
+  arrays, peak = isinstance(data, Arrays), flops.peak()
+  tokens = {"tokens": config.batch * config.length}
+  work = {"examples": config.batch} if arrays else tokens
+  return work, model["flops_per_step"], peak and peak * mesh.size

@@ -11,15 +11,14 @@ from seqlab import axes, build
 from seqlab.data.rows import Data
 from seqlab.evaluate import evaluate, report, rows_on
 from seqlab.objectives.base import Objective
-from seqlab.step import State, make_eval_step
+from seqlab.step import State
 
 
 def validation(
-  config: ConfigDict, objective: Objective, data: Data, mesh: Mesh
+  config: ConfigDict, objective: Objective, data: Data, mesh: Mesh, eval_step: Callable
 ) -> Callable[[State], dict[str, float]]:
-  """A function from the state to the metrics of the validation set."""
+  """A function from the state to the metrics of the validation set, by a jitted `eval_step`."""
   loader = build.make_loader(config, data, "valid", train=False)
-  eval_step = jax.jit(make_eval_step(objective))
   whole = not config.evaluate.batches or config.evaluate.batches >= loader.steps_per_epoch
   size = data.size("valid") if whole else None
 

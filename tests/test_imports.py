@@ -66,12 +66,15 @@ ROOMS = {
   "inspection": "data",
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
+  "dispatches": "data",
   "trained": "errors axes data pretrained objectives adapt config limits build bases prepare",
   "texts": "errors trained",
   "generated": "errors spec data objectives decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
   "table",
   "validation": "axes data objectives step build evaluate",
+  "members": "errors metrics axes data checkpoint objectives adapt step config log progress "
+  "pictures dispatches",
   "generate": "errors beam scores results table trained texts",
   "maps": "errors spec data pictures generate trained texts",
   "predictors": "errors spec axes data objectives build scores trained texts evaluate",
@@ -80,11 +83,11 @@ ROOMS = {
   "latent": "errors trained texts",
   "sample": "errors axes data config decode generated trained texts latent",
   "costs": "errors spec flops ops data nn models networks sizing build table prepare",
-  "coordinates": "errors axes data step build bases pictures prepare table",
+  "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
-  "config sizing build bases pictures progress signals log prepare folder validation",
+  "sizing build bases signals log prepare folder dispatches validation members",
   "claims": "errors",
   "reproduce": "errors runtime table claims",
   "commands": "",
@@ -95,7 +98,7 @@ ROOMS = {
 OUTSIDE = {
   "flax": "nn models mutants",
   "ml_collections": "config networks sizing batches build bases folder trained merge costs "
-  "coordinates validation train",
+  "coordinates validation dispatches members train",
   "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",

@@ -41,6 +41,11 @@ def test_scales_follow_from_the_letters(data):
     assert scales[f"{block}/{name}"] == Scale(1.0, 0.25), name
   assert scales[f"{block}/mixer/q_DHK"] == Scale(0.5, 0.125)
   assert scales[f"{block}/mlp_norm/scale_D"] == one
+  normed = scales_of(data, MUP, "model.width=64", "model.mixer=attention(heads=2, qk_norm=True)")
+  assert normed[f"{block}/mixer/q_norm/scale_D"] == Scale(0.5, 0.5)
+  assert normed[f"{block}/mixer/q_DHK"] == Scale(1.0, 0.25)
+  latent = scales_of(data, MUP, "model.width=64", "model.mixer=mla(heads=2)")
+  assert latent[f"{block}/mixer/turned_DHK"] == latent[f"{block}/mixer/q_DHK"]
   tied = scales_of(data, MUP, "model.width=64")
   assert tied["final_norm/scale_D"] == Scale(0.25, 0.25) and tied["embed_VD"] == one
   router = scales_of(data, MUP, "model.width=64", "model.mlp=moe(experts=4)")
@@ -62,7 +67,7 @@ def test_the_state_begins_at_the_scales(data):
     scales = build.width_scales(config, learned)
     optimizers = build.make_optimizers(config, objective, 1, scales)
     mesh = build.make_mesh(config)
-    return build.initial_state(config, objective, optimizers, loader, mesh, scales).make()
+    return build.initial_state(config, objective, optimizers, loader, mesh, scales).make(0)
 
   plain, scaled = params(), params(MUP)
   wanted = scales_of(data, MUP, "model.width=32")

@@ -18,7 +18,6 @@ from seqlab.leaves import path_of
 from seqlab.models.network import Network
 from seqlab.nn.layers import weight
 from seqlab.ops.dense import dense
-from seqlab.ops.experts import routed
 from seqlab.optim import OPTIMIZERS
 
 PATCHES, WIDTH, CLUSTERS = 4, 50, 4
@@ -36,22 +35,22 @@ def patches(config_key: str, count: int = 16000, seed: int = 0) -> Table:
   sign_B, cluster_B = draw.choice([-1, 1], count), draw.integers(CLUSTERS, size=count)
   other_B = (cluster_B + draw.integers(1, CLUSTERS, size=count)) % CLUSTERS
   strength = [draw.uniform(*ends, count)[:, None] for ends in ((0.5, 2), (1, 2), (0.5, 3))]
-  x_BPD = np.stack([
+  x_BTD = np.stack([
     strength[0] * sign_B[:, None] * features[cluster_B],
     strength[1] * centres[cluster_B],
     strength[2] * draw.choice([-1, 1], (count, 1)) * features[other_B],
     draw.normal(size=(count, WIDTH)) / np.sqrt(WIDTH),
   ], 1)  # fmt: skip
-  x_BPD = 10 * _shuffled(x_BPD, draw)  # as the authors' code has it
+  x_BTD = 10 * _shuffled(x_BTD, draw)  # as the authors' code has it
   label_B = (sign_B > 0).astype(np.int32)
   return Table(
-    {"x_BD": x_BPD.reshape(count, -1).astype(np.float32), "label_B": label_B}, ("-1", "+1")
+    {"x_BD": x_BTD.reshape(count, -1).astype(np.float32), "label_B": label_B}, ("-1", "+1")
   )
 
 
-def _shuffled(x_BPD, draw):
-  order_BP = np.argsort(draw.random(x_BPD.shape[:2]), 1)
-  return np.take_along_axis(x_BPD, order_BP[..., None], 1)
+def _shuffled(x_BTD, draw):
+  order_BT = np.argsort(draw.random(x_BTD.shape[:2]), 1)
+  return np.take_along_axis(x_BTD, order_BT[..., None], 1)
 
 
 class PatchExperts(nn.Module):
@@ -65,18 +64,19 @@ class PatchExperts(nn.Module):
 
   @nn.compact
   def __call__(self, x_BD: jax.Array, train: bool = False) -> jax.Array:
-    x_BPD = x_BD.reshape(len(x_BD), PATCHES, WIDTH)
+    x_BTD = x_BD.reshape(len(x_BD), PATCHES, WIDTH)
     router_DE = self.param("router_DE", nn.initializers.zeros, (WIDTH, self.experts))
-    logits_BE = dense(x_BPD, router_DE).sum(1)
+    logits_BE = dense(x_BTD, router_DE).sum(1)
+    share_BE, tried_BE = jax.nn.softmax(logits_BE), logits_BE
     if train:  # so that experts that are nearly as good are tried
-      logits_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
-    share_BA, expert_BA = routed(logits_BE, 1)
+      tried_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
+    expert_B1 = jnp.argmax(tried_BE, -1, keepdims=True)
     shape = self.experts, WIDTH, 2 * self.filters
     filters_EDF = weight(self, "filters_EDF", shape, std=1e-3)
-    y_BPEF = KINDS[self.kind](jnp.einsum("bpd,edf->bpef", x_BPD, filters_EDF))
-    y_BEC = y_BPEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
-    y_BC = jnp.take_along_axis(y_BEC, expert_BA[..., None], 1)[:, 0]
-    return share_BA * y_BC
+    y_BTEF = KINDS[self.kind](jnp.einsum("btd,edf->btef", x_BTD, filters_EDF))
+    y_BEC = y_BTEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
+    y_BC = jnp.take_along_axis(y_BEC, expert_B1[..., None], 1)[:, 0]
+    return jnp.take_along_axis(share_BE, expert_B1, 1) * y_BC
 
 
 def patch_experts(config, ends, experts: int = 8, filters: int = 8, kind: str = "cubic") -> Network:

@@ -40,9 +40,9 @@ def scales(shapes: Any, base: Any) -> dict[str, Scale]:
 
   A weight's rate goes with 1 / fan-in, as it grows. Its first values go with 1 / sqrt(fan-in)
   already, where their letters say so; where its outputs do not grow (a head), they go with another
-  such factor. Two leaves stand for multipliers of what they make, which under these optimizers is
-  the same: queries, for scores of 1 / K in place of 1 / sqrt(K), and the last norm before a head
-  that is the embedding, for scores of 1 / D.
+  such factor. Two kinds of leaves stand for multipliers of what they make, which under these
+  optimizers is the same: queries, for scores of 1 / K in place of 1 / sqrt(K), and the last norm
+  before a head that is the embedding, for scores of 1 / D.
 
   Raises:
     UserError: a head is the embedding and no norm stands before it.
@@ -56,8 +56,8 @@ def scales(shapes: Any, base: Any) -> dict[str, Scale]:
     over = math.prod(grown[i] for i in summed)
     free = math.prod(grown[i] for i in range(leaf.ndim) if i not in summed)
     found[path] = Scale(over**-0.5 if free == 1 else 1.0, 1 / over)
-    if path.rpartition("/")[2].startswith("q_") and "K" in letters:
-      factor = grown[letters.index("K")] ** -0.5
+    if _queries(path, wide):
+      factor = grown[letters.index("D" if path.endswith("q_norm/scale_D") else "K")] ** -0.5
       found[path] = Scale(found[path].init * factor, found[path].rate * factor)
   if any(path.startswith("embed_") for path in wide) and not _heads(wide):
     last = "final_norm/scale_D"
@@ -69,6 +69,14 @@ def scales(shapes: Any, base: Any) -> dict[str, Scale]:
     factor = narrow[last].shape[0] / wide[last].shape[0]
     found[last] = Scale(factor, factor)
   return found
+
+
+def _queries(path: str, names: Mapping[str, Any]) -> bool:
+  """Whether a leaf is the last to scale the queries of attention: their norm, if they have one."""
+  folder, _, name = path.rpartition("/")
+  made = name in ("q_DHK", "q1_DHK", "q2_DHK", "turned_DHK", "q_bias_HK")
+  normed = f"{folder}/q_norm/scale_D" in names
+  return (made and not normed) or path.endswith("q_norm/scale_D")
 
 
 def _heads(names: Mapping[str, Any]) -> bool:

@@ -9,6 +9,7 @@ import numpy as np
 from seqlab import axes
 from seqlab.laws.base import (
   BATCH,
+  CUTS,
   DOCUMENTS,
   LENGTH,
   PIECES,
@@ -36,7 +37,7 @@ def splitting(mixer: Mixer) -> None:
   start = mixer.init_state(BATCH, WIDTH, LENGTH)
   kept_BTD, last = applied(mixer)(params, x_BTD, pos_BT, start)
   equal("outputs with a state against outputs without", kept_BTD, whole_BTD)
-  for cuts in ((1,) * LENGTH, PIECES, drawn(LENGTH, mixer)):
+  for cuts in (*CUTS, drawn(LENGTH, mixer)):
     y_BTD, state = fed(mixer, x_BTD, pos_BT, cuts, start)
     equal(f"pieces of {cuts} against the whole", y_BTD, whole_BTD)
     if shapes(state) != shapes(start):
@@ -96,7 +97,7 @@ def padding(mixer: Mixer) -> None:
     padded_BTD = x_BTD[:, ::-1].at[:, place].set(x_BTD[:, :size])
     y_BTD = applied(mixer)(params, padded_BTD, padded_BT)[0][:, place]
     equal(f"a document behind {before - other} of padding", y_BTD, alone_BTD)
-    for cuts in ((1,) * LENGTH, drawn(LENGTH, mixer, before)):
+    for cuts in (*CUTS, drawn(LENGTH, mixer, before)):
       y_BTD, _ = fed(mixer, padded_BTD, padded_BT, cuts, start)
       said = f"a document behind {before - other} of padding, in pieces of {cuts}"
       equal(said, y_BTD[:, place], alone_BTD)

@@ -84,7 +84,8 @@ class Moe(nn.Module):
 
   ratio: hidden width of each expert, as of `Gated`; `active` of them cost what `Gated` costs at
     active * ratio. balance, z: weights of the losses that even out the choices and keep the scores
-    small (`ops.experts.routing_losses`), added to the objective's; its metrics leave them out.
+    small (`ops.experts.routing_losses`), added to the objective's; its metrics leave them out. They
+    are means over the tokens that come in one call, padding among them: of a microbatch.
   """
 
   experts: int = 8

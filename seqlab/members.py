@@ -1,0 +1,186 @@
+"""The runs of one program: one, or `config.seeds` of them under one vmap. Each is an ordinary run
+with a folder of its own, and goes on alone or with the others.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import pathlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+from rich.console import Console
+
+from seqlab import axes
+from seqlab import config as configs
+from seqlab.adapt import adaptations
+from seqlab.checkpoint import Checkpoints
+from seqlab.data.loader import Loader
+from seqlab.dispatches import dispatches
+from seqlab.errors import UserError
+from seqlab.log import Log
+from seqlab.metrics import Clock, Writer
+from seqlab.objectives.base import Objective
+from seqlab.pictures import write as write_pictures
+from seqlab.pictures.curves import Curves
+from seqlab.progress import Progress
+from seqlab.step import State, many_steps
+
+
+@dataclasses.dataclass
+class Member:
+  """A run, from its folder, as the user calls it and as it is, to the state that it begins with
+  after `start` steps.
+  """
+
+  config: ConfigDict
+  where: str
+  folder: pathlib.Path
+  loader: Loader
+  checkpoints: Checkpoints
+  state: State
+  start: int
+
+
+class Records:
+  """Where a member's numbers, pictures and states go while it trains. A context manager.
+
+  validate, picture: of a state. base: what checkpoints leave out. console: where progress is said.
+  """
+
+  def __init__(
+    self,
+    member: Member,
+    objective: Objective,
+    base: dict[str, Any],
+    clock: Clock,
+    console: Console | None,
+    machine: dict[str, Any],
+    validate: Callable[[State], dict[str, float]],
+    picture: Callable[[State], dict[str, Any]],
+  ):
+    config = member.config
+    self.member = member
+    self.valid: dict[str, float] = {}  # what the last validation told, if the last step had one
+    self._objective, self._base, self._clock = objective, base, clock
+    self._validate, self._picture = validate, picture
+    self._metadata = dict(
+      config=dict(configs.flat(config)), data=member.loader.fingerprint, machine=machine
+    )
+    self._writer = Writer(member.folder, member.start, config.log.tensorboard)
+    self._curves = Curves(member.folder)
+    self._progress = Progress(config.steps, member.start, console)
+    self.log = Log(self._writer, self._progress, clock, config.nonfinite == "stop")
+
+  def keep(self, step: int, state: State, validate: bool) -> None:
+    """Validates the state, where that is due, and saves it.
+
+    Raises:
+      Diverged: a number of the training or of the validation is not finite.
+    """
+    self.log.flush()
+    self.valid = self._validated(step, state) if validate else {}
+    saved = {name: x for name, x in state["params"].items() if name not in self._base}
+    ranked = self.valid if validate and self._objective.ranked else None
+    self.member.checkpoints.save(step, {**state, "params": saved}, ranked, self._metadata)
+
+  def _validated(self, step: int, state: State) -> dict[str, float]:
+    with self._clock.paused():
+      valid, pictures = self._validate(state), self._picture(state)
+    self.log.evaluated(step, valid, self._objective.warning(valid))
+    self._writer.write_images(step, write_pictures(self.member.folder, step, pictures))
+    with self._clock.paused():
+      self._curves.seldom()
+    return valid
+
+  def __enter__(self) -> "Records":
+    with contextlib.ExitStack() as stack:
+      for part in (self._writer, self._curves, self._progress):
+        stack.enter_context(part)
+      self._open = stack.pop_all()
+    return self
+
+  def __exit__(self, *error: Any) -> None:
+    self._open.__exit__(*error)
+
+
+def runs_of(config: ConfigDict, workdir: str, mesh: Mesh) -> list[tuple[ConfigDict, str]]:
+  """The config and the folder of each run: WORKDIR, or WORKDIR/seedN for each of several seeds.
+
+  Raises:
+    UserError: several seeds on several devices, or with adapters.
+  """
+  if config.seeds == 1:
+    return [(config, workdir)]
+  key = f"config.seeds={config.seeds}"
+  if mesh.size > 1:
+    raise UserError(
+      f"{key}: seeds in one program train on one device, and there are {mesh.size}; give 1"
+    )
+  if adaptations(config.init.adapt).lora:
+    raise UserError(f"{key}: a run of adapters has a base of its own; give 1")
+  made = []
+  for seed in range(config.seed, config.seed + config.seeds):
+    own = config.copy_and_resolve_references()
+    own.seed, own.seeds = seed, 1
+    made.append((own, f"{workdir}/seed{seed}"))
+  return made
+
+
+def by_start(members: Sequence[Member]) -> Iterator[list[Member]]:
+  """Those that train together: where one was stopped later than others, it waits for them."""
+  ordered = sorted(members, key=lambda member: member.start)
+  for _, group in itertools.groupby(ordered, key=lambda member: member.start):
+    yield list(group)
+
+
+class Together:
+  """The members of a group as one: a state, a dispatch and batches. Of one member they are its own;
+  of several each array has a leading axis over them.
+  """
+
+  def __init__(self, members: Sequence[Member], make_step: Callable[[Any], Callable], mesh: Mesh):
+    """make_step: the training step of a seed."""
+    self._members, self._mesh, self._alone = members, mesh, len(members) == 1
+    if self._alone:
+      of = many_steps(make_step(members[0].config.seed))
+      self.dispatch = jax.jit(of, donate_argnums=0)
+      return
+    seeds = np.array([member.config.seed for member in members], np.uint32)
+    of = jax.vmap(lambda seed, *given: many_steps(make_step(seed))(*given))
+    self.dispatch = jax.jit(lambda *given: of(seeds, *given), donate_argnums=0)
+    self._split = jax.jit(lambda tree: [jax.tree.map(lambda x, i=i: x[i], tree)
+                                        for i in range(len(members))])  # fmt: skip
+
+  def begin(self) -> State:
+    """The state of all; that of each member is let go."""
+    states = [member.state for member in self._members]
+    for member in self._members:
+      member.state = {}
+    return states[0] if self._alone else jax.tree.map(lambda *leaves: jnp.stack(leaves), *states)
+
+  def apart(self, tree: Any) -> list[Any]:
+    """What is each member's, of a state or of metrics."""
+    return [tree] if self._alone else self._split(tree)
+
+  @contextlib.contextmanager
+  def batches(self) -> Iterator[Iterator[tuple[int, int, Any]]]:
+    """(step before, step after, batches on the device) of each dispatch."""
+    with contextlib.ExitStack() as stack:
+      streams = [
+        stack.enter_context(contextlib.closing(dispatches(m.config, m.loader, m.start)))
+        for m in self._members
+      ]
+      yield (self._put(each) for each in zip(*streams, strict=True))
+
+  def _put(self, each: Sequence[tuple[int, int, Any]]) -> tuple[int, int, Any]:
+    before, step, first = each[0]
+    if self._alone:
+      return before, step, axes.put_batch(first, self._mesh, stacked=True)
+    stacked = {name: np.stack([batch[name] for _, _, batch in each]) for name in first}
+    return before, step, jax.device_put(stacked)

@@ -1,0 +1,90 @@
+"""`config.seeds`: runs of several seeds in one program are those that each seed has alone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from seqlab.cli import main
+
+FLAGS = {
+  "steps": 4, "batch": 4, "length": 8, "model.width": 8, "model.depth": 1, "inner_steps": 2,
+  "model.mixer": "min_gru()", "model.dropout": 0.1, "evaluate.every": 2, "evaluate.batches": 1,
+  "log.every": 1, "ema": 0.5,
+}  # fmt: skip
+
+
+def train(workdir, **more):
+  """In a process with one device."""
+  flags = [f"--config.{key}={value}" for key, value in {**FLAGS, **more}.items()]
+  done = subprocess.run(
+    [sys.executable, "-m", "seqlab.cli", "train", f"--workdir={workdir}", *flags],
+    env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"}, capture_output=True, text=True,
+  )  # fmt: skip
+  assert done.returncode == 0, done.stderr
+  return done.stdout
+
+
+def told(folder):
+  """By step, the losses that a run wrote down."""
+  lines = map(json.loads, (folder / "metrics.jsonl").read_text().splitlines())
+  return {
+    (line["step"], name): line[name] for line in lines for name in ("loss", "valid/loss")
+    if name in line
+  }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+  """A folder with seeds 3 and 4 in one program, and seed 4 alone."""
+  folder = tmp_path_factory.mktemp("seeds")
+  said = train(folder / "both", seed=3, seeds=2)
+  assert "seeds: 3, 4" in said and said.count("done: ") == 2
+  train(folder / "alone", seed=4)
+  return folder
+
+
+def test_each_seed_is_the_run_that_it_is_alone(runs):
+  together, alone = told(runs / "both/seed4"), told(runs / "alone")
+  assert together.keys() == alone.keys() and len(alone) == 4
+  for at, loss in alone.items():
+    assert together[at] == pytest.approx(loss, rel=1e-5), at
+  assert told(runs / "both/seed3")[4, "loss"] != pytest.approx(alone[4, "loss"], rel=1e-4)
+  one, other = (
+    json.loads((runs / name / "config.json").read_text()) for name in ("both/seed4", "alone")
+  )
+  assert one == other and one["seeds"] == 1 and one["seed"] == 4
+  assert (runs / "both/seed3/curves.png").exists() == (runs / "alone/curves.png").exists()
+  assert not (runs / "both/config.json").exists()
+
+
+def test_a_seed_goes_on_alone_or_with_the_others(runs):
+  wanted = told(runs / "both/seed4")
+  shutil.rmtree(runs / "both/seed4/checkpoints/4")  # as if a kill had come before it
+  said = train(runs / "both", seed=3, seeds=2)
+  assert f"done already: {runs}/both/seed3" in said and said.count("done: ") == 1
+  found = told(runs / "both/seed4")
+  assert found.keys() == wanted.keys()
+  assert found[4, "valid/loss"] == pytest.approx(wanted[4, "valid/loss"], rel=1e-5)
+  assert "done already" in train(runs / "both/seed4", seed=4)
+
+
+def test_its_commands_take_each_folder(runs):
+  assert main(["evaluate", f"--workdir={runs}/both/seed3"]) == 0
+
+
+@pytest.mark.parametrize(
+  "flags, words",
+  [
+    ({"seeds": 2, "batch": 8}, "config.seeds=2: seeds in one program train on one device"),
+    ({"seeds": 0}, "config.seeds=0: a positive number is wanted"),
+  ],
+  ids=str,
+)
+def test_what_several_seeds_cannot_be(tmp_path, capsys, flags, words):
+  flags = [f"--config.{key}={value}" for key, value in {**FLAGS, **flags}.items()]
+  assert main(["train", f"--workdir={tmp_path}", *flags]) == 2
+  assert words in capsys.readouterr().err
