@@ -39,7 +39,8 @@ def test_weights_of_a_decoder_are_its_formula(unroll, monkeypatch):
   params["final_norm"]["scale_D"] = layers["block1"]["mixer_norm"]["scale_D"][0]
   notes = jax.jit(net.noted)(params, TOKENS, POS)
   (weights_LBHTS,) = (notes.pop("stack/layers_L/block1/mixer/weights_BHTS"),)
-  assert not notes and weights_LBHTS.shape == (2, 1, 2, 5, 5)
+  assert weights_LBHTS.shape == (2, 1, 2, 5, 5)
+  assert all(path.endswith("/x_BTD") for path in notes), "beside them blocks' outputs alone"
 
   below = dict(layers_L=dict(block0=jax.tree.map(lambda x: x[:1], layers["block0"])))
   # What the attention reads: the final norm of the layers below stands for the norm of its block.

@@ -185,7 +185,8 @@ def hyena(length=1024, filter_width=64, conv=3):
   inside = 3 * units + 2 * units**2 + units * D  # weights of the filter, read once a lag
   past = min(length - 1, T + 1)
   more = inside + (3 * conv + 1) * D + 3 * units
-  return counted(4 * D * D, more, (past + 3 * (conv - 1)) * D, 2 * inside * min(length, T) / T)
+  lags = 64 * -(-min(length, T) // 64)  # in blocks
+  return counted(4 * D * D, more, (past + 3 * (conv - 1)) * D, 2 * inside * lags / T)
 
 
 def parallel(left, right):

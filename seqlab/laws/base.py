@@ -14,8 +14,8 @@ from seqlab.nn.mixers import Mixer
 
 BATCH, LENGTH, WIDTH, VOCAB = 2, 12, 16, 16
 PIECES = 7, 4, 1  # lengths that a row is fed in: each is compiled once for all laws of a mixer
-DOCUMENTS = (PIECES, (LENGTH,))  # lengths of the documents of each row
-CUTS = (1,) * LENGTH, (4, 7, 1)  # by tokens, and so that a document begins inside a piece
+DOCUMENTS = ((5, 4, 3), (LENGTH,))  # lengths of the documents of each row
+CUTS = (1,) * LENGTH, (7, 1, 4)  # by tokens, and so that a document begins inside the last piece
 TOLERANCE = 2e-5
 
 

@@ -12,7 +12,6 @@ from seqlab.laws.base import (
   CUTS,
   DOCUMENTS,
   LENGTH,
-  PIECES,
   WIDTH,
   LawBroken,
   applied,
@@ -76,7 +75,7 @@ def packing(mixer: Mixer) -> None:
     place = slice(at, at + length)
     begun_BT = jnp.broadcast_to(jnp.arange(length), (BATCH, length))
     start = mixer.init_state(BATCH, WIDTH, LENGTH)
-    alone_BTD, _ = fed(mixer, x_BTD[:, place], begun_BT, (length,), start)
+    alone_BTD, _ = fed(mixer, x_BTD[:, place], begun_BT, drawn(length, mixer), start)
     equal(f"the document at {at} alone against packed", alone_BTD[0], packed_BTD[0, place])
     at += length
 
@@ -86,9 +85,9 @@ def padding(mixer: Mixer) -> None:
   it and another, in one piece or in several, cut anywhere.
   """
   params, x_BTD, _ = inputs(mixer)
-  size, start = PIECES[0], mixer.init_state(BATCH, WIDTH, LENGTH)
+  size, start = DOCUMENTS[0][0], mixer.init_state(BATCH, WIDTH, LENGTH)
   begun_BT = jnp.broadcast_to(jnp.arange(size), (BATCH, size))
-  alone_BTD, _ = fed(mixer, x_BTD[:, :size], begun_BT, (size,), start)
+  alone_BTD, _ = fed(mixer, x_BTD[:, :size], begun_BT, drawn(size, mixer), start)
   for before in (2, LENGTH - size):
     place = slice(before, before + size)
     other = max(before - 3, 0)  # where there is room another document stands before the padding

@@ -22,6 +22,7 @@ from seqlab.nn.mixers.parts import check_positive, convolved, to_hidden, window
 from seqlab.ops.dense import dense
 from seqlab.ops.long_convolution import long_convolution
 
+BLOCK = 64
 FAST, SLOW, FLOOR = 0.3, 1.5, 0.01  # shares of the filter after which a channel is down to 1 in 100
 
 
@@ -65,17 +66,28 @@ class Hyena(Mixer):
     return y_BTD, dict(past_BSF=past_BSF, **last)
 
   def _filter(self, lags: int, width: int) -> jax.Array:
-    """[L, F]."""
-    lag_L1 = jnp.arange(lags, dtype=jnp.float32)[:, None] / self.length
-    turn_L1 = 2 * math.pi * lag_L1
-    h = jnp.concatenate([lag_L1, jnp.cos(turn_L1), jnp.sin(turn_L1)], 1)
-    units = self.filter_width
+    """[L, F]. Lags come in blocks of one size: three sines one in another make much of what is
+    rounded, and a product rounds a row otherwise among fewer rows, so that a filter would hang on
+    how many lags are asked for.
+    """
+    units, layers = self.filter_width, []
     for i, size in enumerate((3, units, units)):
-      h = h @ weight(self, f"filter{i}_KF", (size, units))
-      h = jnp.sin(self.frequency * (h + bias(self, f"filter{i}_bias_F", (units,))))
-    h_LF = h @ weight(self, "filter_KF", (units, width))
+      w_KF = weight(self, f"filter{i}_KF", (size, units))
+      layers.append((w_KF, bias(self, f"filter{i}_bias_F", (units,))))
+    last_KF = weight(self, "filter_KF", (units, width))
+
+    def block(lag_L1: jax.Array) -> jax.Array:
+      turn_L1 = 2 * math.pi * lag_L1
+      h = jnp.concatenate([lag_L1, jnp.cos(turn_L1), jnp.sin(turn_L1)], 1)
+      for w_KF, bias_F in layers:
+        h = jnp.sin(self.frequency * (h @ w_KF + bias_F))
+      return h @ last_KF
+
+    blocks = -(-lags // BLOCK)
+    lag_NL1 = jnp.arange(blocks * BLOCK, dtype=jnp.float32).reshape(blocks, BLOCK, 1) / self.length
+    h_LF = jax.lax.map(block, lag_NL1).reshape(-1, width)[:lags]
     rate_F = jnp.linspace(-math.log(FLOOR) / FAST, -math.log(FLOOR) / SLOW, width)
-    return h_LF * jnp.exp(-rate_F * lag_L1)
+    return h_LF * jnp.exp(-rate_F * lag_NL1.reshape(-1, 1)[:lags])
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     past = min(check_room(capacity), self.length - 1)
