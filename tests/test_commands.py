@@ -234,6 +234,7 @@ def test_flops(flags):
   assert "min_gru()" in said and "attention(heads=2)" in said and "state bytes" in said
 
 
+@pytest.mark.slow
 def test_flops_of_every_mixer():
   said = seqlab("flops", "--all", "--config.model.width=16")
   assert all(f"{name}()" in said for name in MIXERS) and "16,384" in said

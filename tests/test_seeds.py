@@ -69,11 +69,6 @@ def test_a_seed_goes_on_alone_or_with_the_others(runs):
   found = told(runs / "both/seed4")
   assert found.keys() == wanted.keys()
   assert found[4, "valid/loss"] == pytest.approx(wanted[4, "valid/loss"], rel=1e-5)
-  assert "done already" in train(runs / "both/seed4", seed=4)
-
-
-def test_its_commands_take_each_folder(runs):
-  assert main(["evaluate", f"--workdir={runs}/both/seed3"]) == 0
 
 
 @pytest.mark.parametrize(

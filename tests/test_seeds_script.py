@@ -8,7 +8,7 @@ ROOT = pathlib.Path(__file__).parents[1]
 CONFIG = """
 from ml_collections import ConfigDict
 
-ARGUMENTS = ("rnn", "min_gru")
+ARGUMENTS = ("rnn",)
 
 def get_config(name="rnn"):
   config = ConfigDict(dict(steps=3, batch=8, length=16))
@@ -20,7 +20,7 @@ def get_config(name="rnn"):
 """
 
 
-def test_a_table_of_two_configs_made_in_parts(tmp_path):
+def test_a_table_made_in_parts(tmp_path):
   (tmp_path / "small.py").write_text(CONFIG)
   (tmp_path / "experiments/papers").mkdir(parents=True)
   lines = (f"{n} green bottles hang on the wall\n" for n in range(80))
@@ -33,10 +33,10 @@ def test_a_table_of_two_configs_made_in_parts(tmp_path):
     assert done.returncode == 0, done.stderr
     return done.stdout
 
-  assert seeds("--part=0/2").count("seed 0") == 2 and seeds("--part=1/2").count("seed 1") == 2
-  out = seeds("--table=small")
-  assert "first - second, paired:" in out and "95%, 2 seeds" in out
+  first = seeds("--part=1/2")
+  assert "seed 1" in first and "seed 0" not in first
+  assert "95%, 2 seeds" in seeds("--table=small")
   page = (tmp_path / "docs/results.md").read_text()
   assert page.endswith((tmp_path / "docs/tables/small.md").read_text())
-  for name in ("rnn", "min_gru", "*unigram (Kneser-Ney)*", "*trigram (Kneser-Ney)*"):
+  for name in ("rnn", "*unigram (Kneser-Ney)*", "*trigram (Kneser-Ney)*"):
     assert f"| {name} | " in page

@@ -33,9 +33,11 @@ def test_without_it_the_width_stays():
 
 
 def test_an_encoder_decoder_is_sized_with_both_stacks():
-  config = load("", [*SMALL, "model.name=encoder_decoder()", "model.parameters=60000"])
-  width, found = width_for(config, 60000)
-  assert sized(config).model.width == width and abs(found / 60000 - 1) < 0.2
+  config = load("", ["model.depth=1", "model.name=encoder_decoder()", "model.mixer=rnn()"])
+  width, found = width_for(config, 30000)
+  assert abs(found / 30000 - 1) < 0.2
+  alone = load("", ["model.depth=1", "model.mixer=rnn()", f"model.width={width}"])
+  assert size(alone) < 0.6 * found
 
 
 @pytest.mark.parametrize(
