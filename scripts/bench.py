@@ -53,24 +53,24 @@ CASES = {
     "seqlab bfloat16": ("seqlab.gpt", MEDIUM | dict(dtype="bfloat16")),
   },
   "lstm": {
-    "torch": ("torch.recurrent", CELL | dict(cell="lstm")),
-    "torch bfloat16": ("torch.recurrent", CELL | dict(cell="lstm", bfloat16=True)),
+    "torch": ("torch_layers.recurrent", CELL | dict(cell="lstm")),
+    "torch bfloat16": ("torch_layers.recurrent", CELL | dict(cell="lstm", bfloat16=True)),
     "seqlab": ("seqlab.recurrent", CELL | dict(cell="lstm")),
   },
   "gru": {
-    "torch": ("torch.recurrent", CELL | dict(cell="gru")),
+    "torch": ("torch_layers.recurrent", CELL | dict(cell="gru")),
     "seqlab": ("seqlab.recurrent", CELL | dict(cell="gru")),
   },
   "recurrence": {
-    "torch loop": ("torch.recurrence", SCAN | dict(by_hand=False)),
-    "torch loop, backward by hand": ("torch.recurrence", SCAN | dict(by_hand=True)),
+    "torch loop": ("torch_layers.recurrence", SCAN | dict(by_hand=False)),
+    "torch loop, backward by hand": ("torch_layers.recurrence", SCAN | dict(by_hand=True)),
     "seqlab sequential": ("seqlab.recurrence", SCAN | dict(form="sequential")),
     "seqlab associative": ("seqlab.recurrence", SCAN | dict(form="associative")),
     "naive scan": ("seqlab.recurrence", SCAN | dict(form="naive")),
   },
   "cross-entropy": {
-    "torch": ("torch.cross_entropy", HEAD),
-    "torch bfloat16": ("torch.cross_entropy", HEAD | dict(bfloat16=True)),
+    "torch": ("torch_layers.cross_entropy", HEAD),
+    "torch bfloat16": ("torch_layers.cross_entropy", HEAD | dict(bfloat16=True)),
     "seqlab": ("seqlab.cross_entropy", HEAD),
     "naive": ("seqlab.cross_entropy", HEAD | dict(naive=True)),
   },
@@ -107,7 +107,7 @@ def work(case, variant, tuned):
     tune_malloc()
   name, arguments = CASES[case][variant]
   family, _, maker = name.partition(".")
-  if family == "torch":
+  if family.startswith("torch"):
     import torch
 
     torch.set_num_threads(len(os.sched_getaffinity(0)))

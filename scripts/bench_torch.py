@@ -53,7 +53,7 @@ class GPT(nn.Module):
     return functional.linear(self.norm(x), self.token.weight)
 
 
-def _train(model, loss, bfloat16=False, fused=False):
+def trained(model, loss, bfloat16=False, fused=False):
   optimizer = torch.optim.AdamW(
     model.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=0.1, fused=fused
   )
@@ -81,7 +81,7 @@ def gpt(depth, heads, width, length, batch, vocab, compiled=False, bfloat16=Fals
     logits = run(tokens[:, :-1])
     return functional.cross_entropy(logits.flatten(0, 1).float(), tokens[:, 1:].flatten())
 
-  return _train(model, loss, bfloat16, fused=compiled)
+  return trained(model, loss, bfloat16, fused=compiled)
 
 
 class Encoder(nn.Module):
@@ -112,7 +112,7 @@ def masked(depth, heads, width, length, batch, vocab, bfloat16=False):
     logits = model(tokens.masked_fill(hidden, 0))
     return functional.cross_entropy(logits[hidden].float(), tokens[hidden])
 
-  return _train(model, loss, bfloat16)
+  return trained(model, loss, bfloat16)
 
 
 class Translator(nn.Module):
@@ -145,7 +145,7 @@ def translation(depth, heads, width, length, batch, vocab):
     logits = model(source[:, :-1], target[:, :-1])
     return functional.cross_entropy(logits.flatten(0, 1), target[:, 1:].flatten())
 
-  return _train(model, loss)
+  return trained(model, loss)
 
 
 def beam_transformers(depth, heads, width, length, batch, vocab, beams):
@@ -212,75 +212,6 @@ def beam_by_hand(depth, heads, width, length, batch, vocab, beams):
     with torch.no_grad():
       for _ in range(n):
         search()
-
-  return step
-
-
-def recurrent(cell, width, length, batch, bfloat16=False):
-  """A train step of one torch.nn.LSTM or GRU layer under a mean-square loss."""
-  torch.manual_seed(0)
-  model = {"lstm": nn.LSTM, "gru": nn.GRU}[cell](width, width, batch_first=True)
-  x, y = torch.randn(2, batch, length, width)
-  return _train(model, lambda: functional.mse_loss(model(x)[0], y), bfloat16)
-
-
-class _Recurrence(torch.autograd.Function):
-  """h_t = a_t h_{t-1} + b_t, time-major, with its backward written by hand."""
-
-  @staticmethod
-  def forward(context, a, b):
-    h = torch.empty_like(b)
-    h[0] = b[0]
-    for t in range(1, len(a)):
-      torch.addcmul(b[t], a[t], h[t - 1], out=h[t])
-    context.save_for_backward(a, h)
-    return h
-
-  @staticmethod
-  def backward(context, dh):
-    a, h = context.saved_tensors
-    s = torch.empty_like(dh)
-    s[-1] = dh[-1]
-    for t in range(len(a) - 2, -1, -1):
-      torch.addcmul(dh[t], a[t + 1], s[t + 1], out=s[t])
-    da = torch.zeros_like(a)
-    torch.mul(s[1:], h[:-1], out=da[1:])
-    return da, s
-
-
-def recurrence(batch, length, width, by_hand):
-  """Forward and backward of the linear recurrence, by autograd or by hand."""
-  torch.manual_seed(0)
-  a = torch.rand(length, batch, width, requires_grad=True)
-  b = torch.randn(length, batch, width, requires_grad=True)
-  dh = torch.randn(length, batch, width)
-
-  def by_autograd(a, b):
-    states = [b[0]]
-    for t in range(1, length):
-      states.append(a[t] * states[-1] + b[t])
-    return torch.stack(states)
-
-  def step(n):
-    for _ in range(n):
-      h = _Recurrence.apply(a, b) if by_hand else by_autograd(a, b)
-      torch.autograd.grad(h, (a, b), dh)
-
-  return step
-
-
-def cross_entropy(rows, width, vocab, bfloat16=False):
-  """Loss and both gradients of a large-vocabulary head."""
-  torch.manual_seed(0)
-  x = torch.randn(rows, width, requires_grad=True)
-  head = torch.nn.Parameter(torch.randn(vocab, width) * 0.02)
-  labels = torch.randint(vocab, (rows,))
-
-  def step(n):
-    for _ in range(n):
-      with torch.autocast("cpu", torch.bfloat16, enabled=bfloat16):
-        logits = functional.linear(x, head)
-      torch.autograd.grad(functional.cross_entropy(logits.float(), labels), (x, head))
 
   return step
 

@@ -38,6 +38,10 @@ class Result:
   seeds: tuple[int, ...] = ()
   over: str = "mean"
 
+  def __post_init__(self) -> None:
+    if self.over not in OVER:
+      raise ValueError(f"over={self.over!r}; choose from {', '.join(OVER)}")
+
   def number(self, values: Sequence[float]) -> float:
     """What the seeds' values come to."""
     return OVER[self.over](values)
@@ -82,8 +86,6 @@ def _read(file: pathlib.Path) -> Claim:
     said: dict[str, Any] = dict(module.CLAIM)
     seeds = said.pop("seeds", (0,))
     results = tuple(Result(**{"seeds": seeds, **result}) for result in said.pop("results"))
-    for result in results:
-      OVER[result.over]  # a KeyError names what is none
     return Claim(target=file.stem, file=file, results=results, **said)
   except (Exception, SystemExit) as error:
     raise UserError(f"{file}: its CLAIM cannot be read ({type(error).__name__}: {error})") from None

@@ -26,8 +26,6 @@ from seqlab.spec import parse
 from seqlab.step import make_train_step
 from seqlab.table import show
 
-SCORES = "scores"
-
 
 def run(workdir: str, widths: list[int], steps: int, seeds: int) -> None:
   """Writes coordinates.json and coordinates.png into the run's folder; its config is tried at each
@@ -39,30 +37,31 @@ def run(workdir: str, widths: list[int], steps: int, seeds: int) -> None:
       f"--workdir={workdir}: config.objective={config.objective!r}; the check reads a language "
       f"model"
     )
-  if len(set(widths)) < 2:
-    raise UserError(f"--widths={','.join(map(str, widths))}: two widths or more are wanted")
-  data = data_of(config)
-  moved: dict[str, list[np.ndarray]] = {}  # by name, for each width [seeds, steps]
   if adaptations(config.init.adapt).lora or config.init.path:
     raise UserError(f"--workdir={workdir}: it starts from another run, which has one width")
   configs = {width: _wide(config, width) for width in sorted(set(widths))}
+  widths, said = [*configs], ", ".join(map(str, configs))
+  if len(widths) < 2:
+    raise UserError(f"--widths={said}: two widths or more are wanted")
+  data = data_of(config)
+  moved: dict[str, list[np.ndarray]] = {}  # by name, for each width [seeds, steps]
   for width, sized in configs.items():
     found = [movements(_seeded(sized, seed), data, steps) for seed in range(seeds)]
     for name in found[0]:
       moved.setdefault(name, []).append(np.array([one[name] for one in found]))
     print(f"width {width}: " + _said({name: moved[name][-1][:, -1] for name in moved}), flush=True)
-  slopes = {name: slope(sorted(set(widths)), of) for name, of in moved.items()}
+  slopes = {name: slope(widths, of) for name, of in moved.items()}
   show(
-    f"after {steps} steps, slope over widths {', '.join(map(str, sorted(set(widths))))}",
+    f"after {steps} steps, slope over widths {said}",
     ("", "slope"),
     [(name, f"{value:+.3f}") for name, value in slopes.items()],
   )
   kept: dict[str, Any] = {f"slope_{name}": value for name, value in slopes.items()}
   kept["steepest"] = max(slopes.values(), key=abs)
-  kept |= {"widths": sorted(set(widths)), "steps": steps, "seeds": seeds}
+  kept |= {"widths": widths, "steps": steps, "seeds": seeds}
   (folder / "coordinates.json").write_text(json.dumps(kept, indent=1) + "\n")
   means = {name: [rows.mean(0).tolist() for rows in of] for name, of in moved.items()}
-  pictures.save(folder / "coordinates.png", drawn(sorted(set(widths)), means))
+  pictures.save(folder / "coordinates.png", drawn(widths, means))
   print(f"written: {folder / 'coordinates.json'}, {folder / 'coordinates.png'}")
 
 
@@ -92,7 +91,7 @@ def movements(config: ConfigDict, data: Known, steps: int) -> dict[str, list[flo
       x = noted[f"stack/{block}/x_BTD"]
       found[name] = x if repeat is None else x[repeat]
     x_BTD, _ = network(params, *inputs)
-    return found | {SCORES: network(params, x_BTD, method="logits")}
+    return found | {"scores": network(params, x_BTD, method="logits")}
 
   @jax.jit
   def distance(now: Any, then: Any) -> Any:

@@ -146,27 +146,17 @@ def make_optimizer(
       axes.selects(decay_of, name, "config.decay_of") if decay_of else bool(axes.fan_in_axes(name))
     )
 
-  def scale_groups(updates: Any, params: Any = None) -> Any:
-    return jax.tree_util.tree_map_with_path(
-      lambda path, u: u * _rate(prefix + path_of(path), rates), updates
-    )
-
-  def scale_widths(updates: Any, params: Any = None) -> Any:
-    return jax.tree_util.tree_map_with_path(
-      lambda path, u: u * (scales or {})[path_of(path)].rate, updates
-    )
-
   if layers and gradual:
     direction = layerwise.begun_apart(direction, layers, gradual)
   parts = [optax.clip_by_global_norm(clip), direction] if clip else [direction]
   if scales:
-    parts.append(optax.stateless(scale_widths))
+    parts.append(_scaled(lambda name: scales[name].rate))
   if decay:
     parts.append(
       optax.add_decayed_weights(decay, lambda params: _map_names(decays, params, prefix))
     )
   if rates:
-    parts.append(optax.stateless(scale_groups))
+    parts.append(_scaled(lambda name: _rate(prefix + name, rates)))
   if layers and layer_decay:
     parts.append(layerwise.decayed(layers, layer_decay))
   transform = optax.with_extra_args_support(optax.chain(*parts))
@@ -181,6 +171,15 @@ def make_optimizer(
     labels = functools.partial(_map_names, lambda name: "frozen" if frozen(name) else "moves")
     transform = optax.partition(groups, labels)
   return Optimizer(transform, schedule, frozen)
+
+
+def _scaled(factor: Callable[[str], float]) -> optax.GradientTransformation:
+  """Scales the update of each leaf by a factor of its name."""
+
+  def scale(updates: Any, params: Any = None) -> Any:
+    return jax.tree_util.tree_map_with_path(lambda path, u: u * factor(path_of(path)), updates)
+
+  return optax.stateless(scale)
 
 
 def _rate(name: str, rates: tuple[tuple[str, float], ...]) -> float:

@@ -39,8 +39,6 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
     for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {})):
       kept = _kept() | {claim.target: found}  # read again: another process may have written since
       _write(claims, kept)
-  if not list:
-    write_page()
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
   show("published results", heads, rows)

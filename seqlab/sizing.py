@@ -2,6 +2,7 @@
 at equal size by changing one field.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -54,6 +55,7 @@ def width_for(config: ConfigDict, wanted: float) -> tuple[int, int]:
   how many it has there).
   """
 
+  @functools.cache
   def at(width: int) -> int:
     tried = config.copy_and_resolve_references()
     tried.model.width = width
