@@ -45,9 +45,9 @@ NETWORKS = {
   "prefix_language_model": ("prefix_decoder",),
   "sequence_to_sequence": ("encoder_decoder", "prefix_decoder"),
   "span_corruption": ("encoder_decoder", "prefix_decoder"),
-  "classification": ("decoder", "encoder", "text_cnn", "dilated_cnn", "mlp", "cnn"),
+  "classification": ("decoder", "encoder", "text_cnn", "dilated_cnn", "mlp", "cnn", "reader"),
   "multi_label_classification": ("decoder", "encoder", "dilated_cnn"),
-  "regression": ("decoder", "encoder", "dilated_cnn"),
+  "regression": ("decoder", "encoder", "dilated_cnn", "reader"),
   "tagging": ("decoder", "encoder", "dilated_cnn"),
   "answers": ("decoder", "encoder"),
   "autoencoding": ("autoencoder",),
@@ -94,15 +94,15 @@ def check(config: ConfigDict) -> None:
     )
   if task:
     limits.check_of_a_task(config, columns_of(config.data.valid))
-  if not is_stack(config):
+  if network in networks.READS:
     limits.check_unread(config, network, networks.READS[network], arrays)
   game = isinstance(networks.make_network(config, networks.Ends()), networks.Pair)
   limits.check_adaptations(config, adaptations(config.init.adapt), is_stack(config), game)
 
 
 def is_stack(config: ConfigDict) -> bool:
-  """Whether the network is a stack of mixers, which reads all of `config.model`."""
-  return called(config, "model.name").name not in networks.READS
+  """Whether the network is a stack of mixers."""
+  return "mixer" in networks.READS.get(called(config, "model.name").name, ("mixer",))
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
@@ -182,9 +182,13 @@ def make_optimizers(
   objective: Objective,
   steps_per_epoch: int,
   scales: Mapping[str, mup.Scale] | None = None,
+  lr: Any = None,
 ) -> dict[str, optim.Optimizer]:
-  """An optimizer for each player; `scales` of the model's leaves, by its width."""
-  schedule = schedules.make_schedule(config.schedule, config.lr, config.steps, steps_per_epoch)
+  """An optimizer for each player; `scales` of the model's leaves, by its width; `lr` where it is
+  not the config's.
+  """
+  lr = config.lr if lr is None else lr
+  schedule = schedules.make_schedule(config.schedule, lr, config.steps, steps_per_epoch)
   players = dict.fromkeys(objective.players)
   adapt = adaptations(config.init.adapt)
   layers = Layers(config.model.depth, len(parse(config.model.mixer)))

@@ -6,7 +6,8 @@
                     measure="evaluate"),))
 
 says: the claim in a line. source: the paper or page. cost: the time of all runs. seeds: of each
-result. tried: what was done about a FAIL, printed with it. Each result: argument of `get_config`
+result. tried: what was done about a FAIL, printed with it. wants: "gpu" where `--all` runs it on no
+other device. Each result: argument of `get_config`
 ('' for none; '{seed}' in it stands for the seed, as of a fold), the `seqlab` command that measures
 a trained run, the metric in the JSON that it leaves, the published number, the bounds within which
 it is reproduced, and seeds of its own if any. Its number is the mean over seeds, or what `over`
@@ -56,6 +57,7 @@ class Claim:
   cost: str
   results: tuple[Result, ...]
   tried: str = ""
+  wants: str = ""
 
 
 def read_claims(folder: pathlib.Path = FOLDER) -> dict[str, Claim]:

@@ -35,6 +35,8 @@ def head_of(
     return dict(classes=len(learned.labels)), {}
   if name not in WANTED:
     return {}, {}
+  if name == "regression" and "target_B" in learned.shapes:
+    return dict(classes=1), {}
   _check(name, learned)
   if name == "tagging":
     return dict(tags=len(learned.labels), crf=arguments["crf"]), {}

@@ -16,6 +16,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "accumulate": (1, "microbatches a step is cut into"),
   "inner_steps": (1, "steps in one dispatch; the run is bitwise the same"),
   "lr": (1e-3, "peak learning rate"),
+  "lrs": ((), "learning rates of runs in one program, each in WORKDIR/lrX; () for lr alone"),
   "schedule": ("cosine(warmup=100)", "cosine, wsd, constant, inverse_sqrt, step or per_epoch"),
   "optimizer": ("adamw()", "adamw, sgd, lion, adadelta, adafactor or muon"),
   "decay": (0.1, "weight decay of matrices"),
@@ -29,7 +30,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "regression, variational, sequence_adversarial; of arrays also autoencoding, adversarial"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
     "prefix_decoder, text_cnn, dilated_cnn, text_vae, sequence_gan; of arrays mlp, cnn, "
-    "autoencoder, vae, gan, with their sizes as arguments"),
+    "autoencoder, vae, gan, with their sizes as arguments, and reader, of mixers"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
   "model.parameters": (0, "finds the width for so many beside those of ids; 0 for model.width"),
@@ -47,7 +48,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "text, jsonl, csv, parquet, hub, embedded, parallel, labelled, "
-    "conll, entities, additions, oracle, | mixes; arrays: idx, npz, digits, ring, grid; tasks"),
+    "conll, entities, additions, oracle, | mixes; arrays: idx, npz, digits, ring, grid, adding; "
+    "tasks"),
   "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
   "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),
@@ -75,7 +77,10 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
 }  # fmt: skip
 
 # What a tuple of each key looks like, for errors.
-TUPLES = {"rates": "(('V', 0.1),)", "axes": "(('K', 'tensor'),)", "plugins": "('mine.py',)"}
+TUPLES = {
+  "lrs": "(0.001, 0.003)", "rates": "(('V', 0.1),)", "axes": "(('K', 'tensor'),)",
+  "plugins": "('mine.py',)",
+}  # fmt: skip
 REQUIRED = object()  # the value of a placeholder that is still to be filled
 
 # What may differ between the two halves of a resumed run: where and how it runs, not what it

@@ -92,6 +92,11 @@ def check(config: Mapping[str, Any]) -> None:
     for key in keys:
       if not _within(_at(config, key), words):
         raise UserError(f"config.{key}={_at(config, key)}: {words} is wanted")
+  for lr in config["lrs"]:
+    if type(lr) not in (int, float) or not _within(lr, POSITIVE):
+      raise UserError(f"config.lrs: {lr!r} is not {POSITIVE}, such as 0.001")
+    if config["lrs"].count(lr) > 1:
+      raise UserError(f"config.lrs={config['lrs']}: {lr} comes twice")
   for pair in _pairs(config, "rates", "(selector, factor)", "('V', 0.1)"):
     selector, factor = pair
     if not isinstance(selector, str) or type(factor) not in (int, float):
@@ -104,8 +109,8 @@ def check(config: Mapping[str, Any]) -> None:
 def check_unread(
   config: Mapping[str, Any], network: str, reads: Iterable[str], arrays: bool
 ) -> None:
-  """Refuses a key that was set and that a network which is no stack, of arrays or of text, would
-  not read; `reads` are those of `config.model` that it does.
+  """Refuses a key that was set and that a network of arrays or of text would not read; `reads` are
+  those of `config.model` that it does.
   """
   read = {"model.name", *(f"model.{name}" for name in reads)}
   for key, (default, _) in DEFAULTS.items():

@@ -1,5 +1,5 @@
-"""The runs of one program: one, or `config.seeds` of them under one vmap. Each is an ordinary run
-with a folder of its own, and goes on alone or with the others.
+"""The runs of one program: one, or those of `config.seeds` and `config.lrs` under one vmap. Each is
+an ordinary run with a folder of its own, and goes on alone or with the others.
 """
 
 import contextlib
@@ -110,25 +110,28 @@ class Records:
 
 
 def runs_of(config: ConfigDict, workdir: str, mesh: Mesh) -> list[tuple[ConfigDict, str]]:
-  """The config and the folder of each run: WORKDIR, or WORKDIR/seedN for each of several seeds.
+  """The config and the folder of each run: WORKDIR, with /lrX for each of `config.lrs` and /seedN
+  for each of several seeds.
 
   Raises:
-    UserError: several seeds on several devices, or with adapters.
+    UserError: several runs on several devices or with adapters.
   """
-  if config.seeds == 1:
+  if config.seeds == 1 and not config.lrs:
     return [(config, workdir)]
-  key = f"config.seeds={config.seeds}"
+  key = f"config.lrs={config.lrs}" if config.lrs else f"config.seeds={config.seeds}"
   if mesh.size > 1:
     raise UserError(
-      f"{key}: seeds in one program train on one device, and there are {mesh.size}; give 1"
+      f"{key}: runs in one program train on one device, and there are {mesh.size}; leave it out"
     )
   if adaptations(config.init.adapt).lora:
-    raise UserError(f"{key}: a run of adapters has a base of its own; give 1")
+    raise UserError(f"{key}: a run of adapters has a base of its own; leave it out")
   made = []
-  for seed in range(config.seed, config.seed + config.seeds):
+  seeds = range(config.seed, config.seed + config.seeds)
+  for lr, seed in itertools.product(config.lrs or (config.lr,), seeds):
     own = config.copy_and_resolve_references()
-    own.seed, own.seeds = seed, 1
-    made.append((own, f"{workdir}/seed{seed}"))
+    own.lr, own.lrs, own.seed, own.seeds = lr, (), seed, 1
+    under = f"/lr{lr:g}" * bool(config.lrs) + f"/seed{seed}" * (config.seeds > 1)
+    made.append((own, workdir + under))
   return made
 
 
@@ -144,16 +147,19 @@ class Together:
   of several each array has a leading axis over them.
   """
 
-  def __init__(self, members: Sequence[Member], make_step: Callable[[Any], Callable], mesh: Mesh):
-    """make_step: the training step of a seed."""
+  def __init__(
+    self, members: Sequence[Member], make_step: Callable[[Any, Any], Callable], mesh: Mesh
+  ):
+    """make_step: the training step of a seed and a learning rate."""
     self._members, self._mesh, self._alone = members, mesh, len(members) == 1
     if self._alone:
-      of = many_steps(make_step(members[0].config.seed))
+      of = many_steps(make_step(members[0].config.seed, members[0].config.lr))
       self.dispatch = jax.jit(of, donate_argnums=0)
       return
     seeds = np.array([member.config.seed for member in members], np.uint32)
-    of = jax.vmap(lambda seed, *given: many_steps(make_step(seed))(*given))
-    self.dispatch = jax.jit(lambda *given: of(seeds, *given), donate_argnums=0)
+    lrs = np.array([member.config.lr for member in members], np.float32)
+    of = jax.vmap(lambda seed, lr, *given: many_steps(make_step(seed, lr))(*given))
+    self.dispatch = jax.jit(lambda *given: of(seeds, lrs, *given), donate_argnums=0)
     self._split = jax.jit(lambda tree: [jax.tree.map(lambda x, i=i: x[i], tree)
                                         for i in range(len(members))])  # fmt: skip
 

@@ -27,7 +27,8 @@ PASS, FAIL, NOT_RUN = "PASS", "FAIL", "NOT RUN"
 
 def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   """Runs what is missing of the targets, prints a line for each result and writes docs/results.md;
-  with `list` runs nothing. Returns 1 where a result fails, so that a script can tell.
+  with `list` runs nothing; of `all`, what wants a device that is not here waits. Returns 1 where a
+  result fails, so that a script can tell.
   """
   claims = read_claims()
   chosen = [find(claims, name) for name in target] or [*claims.values()]
@@ -36,7 +37,8 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   kept = _kept()
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
-    for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {})):
+    apart = all and claim.wants not in ("", runtime.describe()["backend"])
+    for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}), apart):
       kept = _kept() | {claim.target: found}  # read again: another process may have written since
       _write(claims, kept)
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
@@ -51,23 +53,25 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
 
 
 def _reproduce(
-  claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any]
+  claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any], apart: bool
 ) -> Iterator[dict[str, Any]]:
   """After each result, what was measured of all by their names: the seeds' values, or why there are
-  none.
+  none. apart: it wants another device, so nothing is run.
   """
-  machine = runtime.describe()
+  machine, trained = runtime.describe(), set[pathlib.Path]()
   found = {result.name: kept[result.name] for result in claim.results if result.name in kept}
   for result in claim.results:
     values: list[float] = []
     why = ""
-    for seed in result.seeds:
+    for seed in result.seeds if not apart else ():
       try:
-        values.append(_measure(claim, result, workdir, seed))
+        values.append(_measure(claim, result, workdir, seed, trained))
       except UserError as error:
         why = str(error)
         print(f"  {result.name}: {why}", file=sys.stderr, flush=True)
         break
+    if apart:
+      why = f"it wants a {claim.wants.upper()}: seqlab reproduce {claim.target}"
     whole = len(values) == len(result.seeds)
     if whole or not found.get(result.name, {}).get("values"):  # measured elsewhere, it stays
       found[result.name] = {
@@ -79,12 +83,18 @@ def _reproduce(
     yield found
 
 
-def _measure(claim: Claim, result: Result, workdir: pathlib.Path, seed: int) -> float:
-  """Trains one run, or finds it trained, and measures it, or finds that done."""
+def _measure(
+  claim: Claim, result: Result, workdir: pathlib.Path, seed: int, trained: set[pathlib.Path]
+) -> float:
+  """Trains one run, or finds it trained, and measures it, or finds that done. trained: folders of
+  runs that are known to be.
+  """
   argument = result.argument.replace("{seed}", str(seed))
   folder = workdir / claim.target / (argument or "config") / f"seed{seed}"
   file = f"{claim.file}:{argument}" if argument else str(claim.file)
-  _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
+  if folder not in trained:
+    _seqlab("train", f"--config={file}", f"--config.seed={seed}", f"--workdir={folder}")
+    trained.add(folder)
   command, *flags = shlex.split(result.measure)
   given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
   part = "data" if "data" in given else given.get("split", "valid")

@@ -1,6 +1,7 @@
 """Learning rates over the steps of a run: the members of `config.schedule`."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -61,7 +62,7 @@ SCHEDULES: dict[str, Callable[..., Schedule]] = dict(
 )
 
 
-def make_schedule(text: str, lr: float, steps: int, steps_per_epoch: int) -> Schedule:
+def make_schedule(text: str, lr: Any, steps: int, steps_per_epoch: int) -> Schedule:
   """The learning rate of each step, from a spec such as `"cosine(warmup=100)"`."""
   call = parse_one(text, "config.schedule")
   given = dict(steps=steps)

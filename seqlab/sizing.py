@@ -16,8 +16,8 @@ from seqlab.leaves import by_path, is_table
 from seqlab.models.network import Network
 from seqlab.spec import parse_one
 
-# Networks that are stacks of mixers and read tokens alone.
-STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder")
+# Networks that are stacks of mixers.
+STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder", "reader")
 # Widths are multiples of one of these; heads and groups divide it.
 STEPS = (4, 8, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 
@@ -98,6 +98,9 @@ def size(config: ConfigDict) -> int:
   """
   config = config.copy_and_resolve_references()
   config.model.vocab = 0
+  call = parse_one(config.model.name, "config.model.name")
+  if call.name == "reader":  # its stack is that of a network which reads tokens
+    config.model.name = "encoder" if call.kwargs.get("both_ways") else "decoder"
   network = networks.make_network(config, networks.Ends(1))
   assert isinstance(network, Network)
   return without_tables(jax.eval_shape(network.init, jax.random.key(0), *inputs_of(config, 1)))

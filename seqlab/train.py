@@ -41,7 +41,7 @@ STOPPED, DIVERGED = 75, 77  # exit codes
 
 def run(config: ConfigDict, workdir: str) -> int:
   """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
-  saving, 77 diverged. Of several seeds each has its run in WORKDIR/seedN.
+  saving, 77 diverged. Of several seeds or learning rates each has its run in a folder of WORKDIR.
   """
   config = sized(config)
   build.check(config)
@@ -54,7 +54,9 @@ def run(config: ConfigDict, workdir: str) -> int:
   build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
   loaders = [build.make_loader(own, data) for own, _ in runs]
   scales = build.width_scales(config, learned)
-  optimizers = build.make_optimizers(config, objective, loaders[0].steps_per_epoch, scales)
+  make_optimizers = functools.partial(
+    build.make_optimizers, config, objective, loaders[0].steps_per_epoch, scales
+  )
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
     stopping = stack.enter_context(signals())
@@ -63,7 +65,7 @@ def run(config: ConfigDict, workdir: str) -> int:
     example = build.example(config, learned, 1)
     anew = stores[0].latest is None
     objective, base = with_base(objective, config, example, folders[0], mesh, anew)
-    initial = build.initial_state(config, objective, optimizers, loaders[0], mesh, scales)
+    initial = build.initial_state(config, objective, make_optimizers(), loaders[0], mesh, scales)
     members = []
     for (own, where), folder, loader, store in zip(runs, folders, loaders, stores, strict=True):
       state, start = restore(store, initial, loader) or (
@@ -75,7 +77,7 @@ def run(config: ConfigDict, workdir: str) -> int:
       else:
         members.append(Member(own, where, folder, loader, store, state, start))
     for group in by_start(members):
-      code = train(group, data, objective, optimizers, base, mesh, stopping)
+      code = train(group, data, objective, make_optimizers, base, mesh, stopping)
       if code:
         return code
   return 0
@@ -85,12 +87,14 @@ def train(
   members: list[Member],
   data: Known,
   objective: Objective,
-  optimizers: Optimizers,
+  make_optimizers: Callable[..., Optimizers],
   base: dict[str, Any],
   mesh: Mesh,
   stopping: Callable[[], bool],
 ) -> int:
-  """Takes runs that are at the same step to their end, and returns the exit code."""
+  """Takes runs that are at the same step to their end, and returns the exit code. make_optimizers:
+  of a learning rate.
+  """
   config = members[0].config
   learns = sum(x.size for x in jax.tree.leaves(members[0].state["params"]))
   for member in members:
@@ -105,12 +109,12 @@ def train(
   steps, stacked = members[0].loader.steps_per_epoch, build.is_stack(config)
   print(describe(config, data, mesh, model, steps, stacked), flush=True)
   if len(members) > 1:
-    print(f"seeds: {', '.join(str(member.config.seed) for member in members)}", flush=True)
+    print(f"in one program: {', '.join(member.where for member in members)}", flush=True)
 
-  def make_step(seed: Any) -> Callable:
+  def make_step(seed: Any, lr: Any) -> Callable:
     return make_train_step(
       objective,
-      optimizers,
+      make_optimizers(lr=lr),
       seed,
       accumulate=config.accumulate,
       ema=config.ema,

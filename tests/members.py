@@ -45,6 +45,9 @@ SPECS = (
 
 # Further options, of what SPECS already show: in `-m slow`.
 OPTIONS = (
+  "attention(heads=2, positions='xpos', rope_scale=2.0)",
+  "attention(heads=2, positions='sinusoidal')",
+  "lstm(peephole=True)",
   "min_lstm(positive=False, hidden=24)",
   "s5(hidden=12, blocks=2)",
   "rg_lru(hidden=24, heads=2, conv=3)",

@@ -29,7 +29,7 @@ from seqlab.schedules import SCHEDULES
 from seqlab.spec import make, parse, parse_one
 
 ROOT = pathlib.Path(__file__).parents[1]
-BUDGET = 61
+BUDGET = 62
 
 # Keys that hold calls, and what they may name.
 MEMBERS = {

@@ -32,7 +32,7 @@ from seqlab.ops.lstm import lstm
 from seqlab.ops.mlstm import mlstm
 from seqlab.ops.norm import layer_norm, rms_norm
 from seqlab.ops.rnn import rnn
-from seqlab.ops.rope import rope, rope_naive
+from seqlab.ops.rope import rope, rope_naive, sinusoids
 from seqlab.ops.selective_scan import selective_scan
 from seqlab.ops.short_convolution import short_convolution
 from seqlab.ops.slstm import slstm
@@ -193,6 +193,17 @@ CASES = {
       d.normal(3, 7, 4, 5),
       d.normal(5, 4, 5),
       d.resets(3, 7),
+      d.normal(3, 5),
+      d.normal(3, 5),
+    ),
+  ),
+  "lstm with peepholes": (
+    lstm,
+    lambda d: (
+      d.normal(3, 7, 4, 5),
+      d.normal(5, 4, 5),
+      d.resets(3, 7),
+      d.normal(3, 5),
       d.normal(3, 5),
       d.normal(3, 5),
     ),
@@ -509,23 +520,41 @@ def test_vmap_and_checkpoint(name):
       np.testing.assert_allclose(x[i], y, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("fraction", [1.0, 0.7, 0.0])
-def test_rope(fraction):
+@pytest.mark.parametrize(
+  "options",
+  [{}, {"fraction": 0.7}, {"fraction": 0.0}, {"scale": 4.0, "xpos": 1}, {"xpos": -1}],
+  ids=str,
+)
+def test_rope(options):
   d = Draw("rope", "float32")
   x_BTHK, pos_BT = d.normal(2, 5, 3, 10), d.integers(999, 2, 5)
-  got, want = rope(x_BTHK, pos_BT, fraction=fraction), rope_naive(x_BTHK, pos_BT, fraction=fraction)
+  got, want = rope(x_BTHK, pos_BT, **options), rope_naive(x_BTHK, pos_BT, **options)
   np.testing.assert_allclose(got, want, atol=1e-4)
 
 
-def test_rope_scores_depend_on_distance_alone():
+@pytest.mark.parametrize("options", [{}, {"scale": 4.0}, {"xpos": 1}], ids=str)
+def test_rope_scores_depend_on_distance_alone(options):
   d = Draw("distance", "float32")
   q, k = d.normal(1, 1, 1, 8), d.normal(1, 1, 1, 8)
 
   def score(i, j):
-    return jnp.vdot(rope(q, jnp.full((1, 1), i)), rope(k, jnp.full((1, 1), j)))
+    opposite = {name: -x if name == "xpos" else x for name, x in options.items()}
+    at_i, at_j = jnp.full((1, 1), i), jnp.full((1, 1), j)
+    return jnp.vdot(rope(q, at_i, **options), rope(k, at_j, **opposite))
 
   np.testing.assert_allclose(score(3, 1), score(103, 101), atol=1e-4)
   assert abs(score(3, 1) - score(3, 2)) > 1e-3
+  if "xpos" in options:  # what is far counts less, whatever the angle
+    far = [jnp.abs(score(2000, 2000 - distance)) for distance in range(1000, 1064)]
+    near = [jnp.abs(score(2000, 2000 - distance)) for distance in range(64)]
+    assert max(far) < 0.5 * max(near)
+
+
+def test_sinusoids_turn_by_the_distance_alone():
+  near, far = sinusoids(jnp.array([[3, 5, 1003, 1005]]), 8)[0].reshape(2, 2, 8)
+  np.testing.assert_allclose(jnp.vdot(*near), jnp.vdot(*far), atol=1e-3)
+  np.testing.assert_allclose(near[0][:4] ** 2 + near[0][4:] ** 2, 1, atol=1e-6)
+  assert sinusoids(jnp.zeros((1, 1), int), 5).shape == (1, 1, 5)
 
 
 def test_attention_sees_nothing_gives_zeros():

@@ -58,21 +58,19 @@ def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
   assert "| small: near | loss | 5.5 | 5 to 6 |" in page and "FAIL: nothing yet" in page
   assert "NOT RUN (no file): --data" in page or "absent.txt" in page
   before = [p.stat().st_mtime_ns for p in (house / "runs").rglob("metrics.jsonl")]
-  measured = (house / "runs/small/config/seed0/evaluate_valid.json").stat().st_mtime_ns
+  one, other = (house / f"runs/small/config/seed{seed}/evaluate_valid.json" for seed in (0, 1))
+  measured = one.stat().st_mtime_ns
+  other.write_text(other.read_text().replace('"loss": ', '"loss": 9'))  # by another evaluation
   assert main(["reproduce", "small", "--workdir=runs"]) == 1
   assert "done already" in capfd.readouterr().out
   assert before == [p.stat().st_mtime_ns for p in (house / "runs").rglob("metrics.jsonl")]
-  again = (house / "runs/small/config/seed0/evaluate_valid.json").stat().st_mtime_ns
-  assert measured == again, "what was measured is not measured again"
-  written = house / "runs/small/config/seed0/evaluate_valid.json"
-  written.write_text(written.read_text().replace('"loss": ', '"loss": 9'))  # by another evaluation
-  assert main(["reproduce", "small", "--workdir=runs"]) == 1
+  assert measured == one.stat().st_mtime_ns, "what was measured is not measured again"
   page = json.loads((house / "docs" / "results.json").read_text())["small"]
   assert page["near"]["values"] == kept["near"]["values"], "another's number is not taken for its"
 
 
 def test_a_stop_keeps_what_was_measured_before_it(house, monkeypatch):
-  def measure(claim, result, workdir, seed):
+  def measure(claim, result, workdir, seed, trained):
     if result.name == "far":
       raise KeyboardInterrupt
     return 5.5
@@ -86,6 +84,15 @@ def test_a_stop_keeps_what_was_measured_before_it(house, monkeypatch):
   assert kept.keys() == {"small"} and kept["small"].keys() == {"near"}
   assert kept["small"]["near"]["values"] == [5.5, 5.5]
   assert "NOT RUN" in page.with_suffix(".md").read_text()
+
+
+def test_what_wants_another_device_waits_for_it(house, capfd):
+  file = house / "experiments" / "papers" / "small.py"
+  file.write_text(CLAIM.replace('says="a claim"', 'says="a claim", wants="gpu"'))
+  assert main(["reproduce", "--all", "--workdir=runs"]) == 0
+  assert capfd.readouterr().out.count("NOT RUN") == 3 and not (house / "runs").exists()
+  page = (house / "docs" / "results.md").read_text()
+  assert "NOT RUN (near): it wants a GPU: seqlab reproduce small" in page
 
 
 def test_a_list_runs_nothing(house, capfd):

@@ -1,4 +1,4 @@
-"""`config.seeds`: runs of several seeds in one program are those that each seed has alone."""
+"""`config.seeds` and `config.lrs`: runs in one program are those that each would be alone."""
 
 import json
 import os
@@ -39,34 +39,37 @@ def told(folder):
 
 @pytest.fixture(scope="module")
 def runs(tmp_path_factory):
-  """A folder with seeds 3 and 4 in one program, and seed 4 alone."""
+  """A folder with seeds 3 and 4 of two learning rates in one program, and one of the four alone."""
   folder = tmp_path_factory.mktemp("seeds")
-  said = train(folder / "both", seed=3, seeds=2)
-  assert "seeds: 3, 4" in said and said.count("done: ") == 2
-  train(folder / "alone", seed=4)
+  said = train(folder / "all", seed=3, seeds=2, lrs="(0.1, 0.001)")
+  assert f"in one program: {folder}/all/lr0.1/seed3, {folder}/all/lr0.1/seed4" in said
+  assert said.count("done: ") == 4
+  train(folder / "alone", seed=4, lr=0.001)
   return folder
 
 
-def test_each_seed_is_the_run_that_it_is_alone(runs):
-  together, alone = told(runs / "both/seed4"), told(runs / "alone")
+def test_each_run_is_the_one_that_it_is_alone(runs):
+  together, alone = told(runs / "all/lr0.001/seed4"), told(runs / "alone")
   assert together.keys() == alone.keys() and len(alone) == 4
   for at, loss in alone.items():
     assert together[at] == pytest.approx(loss, rel=1e-5), at
-  assert told(runs / "both/seed3")[4, "loss"] != pytest.approx(alone[4, "loss"], rel=1e-4)
+  for other in ("lr0.001/seed3", "lr0.1/seed4"):
+    assert told(runs / "all" / other)[4, "loss"] != pytest.approx(alone[4, "loss"], rel=1e-4)
   one, other = (
-    json.loads((runs / name / "config.json").read_text()) for name in ("both/seed4", "alone")
+    json.loads((runs / name / "config.json").read_text()) for name in ("all/lr0.001/seed4", "alone")
   )
-  assert one == other and one["seeds"] == 1 and one["seed"] == 4
-  assert (runs / "both/seed3/curves.png").exists() == (runs / "alone/curves.png").exists()
-  assert not (runs / "both/config.json").exists()
+  assert one == other and (one["seed"], one["seeds"], one["lrs"]) == (4, 1, [])
+  assert (runs / "all/lr0.001/seed3/curves.png").exists() == (runs / "alone/curves.png").exists()
+  assert not (runs / "all/config.json").exists()
 
 
-def test_a_seed_goes_on_alone_or_with_the_others(runs):
-  wanted = told(runs / "both/seed4")
-  shutil.rmtree(runs / "both/seed4/checkpoints/4")  # as if a kill had come before it
-  said = train(runs / "both", seed=3, seeds=2)
-  assert f"done already: {runs}/both/seed3" in said and said.count("done: ") == 1
-  found = told(runs / "both/seed4")
+def test_a_run_goes_on_alone_or_with_the_others(runs):
+  one = runs / "all/lr0.001/seed4"
+  wanted = told(one)
+  shutil.rmtree(one / "checkpoints/4")  # as if a kill had come before it
+  said = train(runs / "all", seed=3, seeds=2, lrs="(0.1, 0.001)")
+  assert f"done already: {runs}/all/lr0.001/seed3" in said and said.count("done: ") == 1
+  found = told(one)
   assert found.keys() == wanted.keys()
   assert found[4, "valid/loss"] == pytest.approx(wanted[4, "valid/loss"], rel=1e-5)
 
@@ -74,8 +77,10 @@ def test_a_seed_goes_on_alone_or_with_the_others(runs):
 @pytest.mark.parametrize(
   "flags, words",
   [
-    ({"seeds": 2, "batch": 8}, "config.seeds=2: seeds in one program train on one device"),
+    ({"seeds": 2, "batch": 8}, "config.seeds=2: runs in one program train on one device"),
     ({"seeds": 0}, "config.seeds=0: a positive number is wanted"),
+    ({"lrs": "(0.1, 0)"}, "config.lrs: 0 is not a positive number"),
+    ({"lrs": "(0.1, 0.1)"}, "config.lrs=(0.1, 0.1): 0.1 comes twice"),
   ],
   ids=str,
 )

@@ -2,13 +2,13 @@
 division, and sooner with weight decay.
 
 Paper:    Power et al. 2022 (arXiv:2201.02177), figures 1 and 2, section A.1.2.
-Claim:    division modulo 97 with half of all pairs: training accuracy is at 100 % before step
-          1,500; with a weight decay of 1 so is validation before step 20,000, without any it is
-          far from it.
+Claim:    division modulo 97 with half of all pairs: training accuracy is at 99 % by step 1,000,
+          when validation is far below; with a weight decay of 1 that is at 99 % by step 5,000, too,
+          without any it is far from it.
 Data:     made: see docs/tasks.md.
 Command:  seqlab train --config=experiments/papers/grokking.py:decay --workdir=runs/grokking
           (or :none); seqlab reproduce grokking
-Time:     6 minutes of one CPU core with decay, 6 without.
+Time:     3 minutes of one CPU core with decay, 3 without.
 Expected: validation accuracy at least 0.99 with decay, at most 0.5 without, after as many steps.
 """
 
@@ -19,12 +19,12 @@ TRAIN = "evaluate --split=train --step=latest"
 CLAIM = dict(
   says="weight decay lets a Transformer understand division that it knows by heart already",
   source="Power et al. 2022, figures 1 and 2",
-  cost="15 minutes on 2 cores",
+  cost="8 minutes on 2 cores",
   results=(
-    dict(name="by heart at step 1,500", argument="early", metric="accuracy", published="about 1",
+    dict(name="by heart at step 1,000", argument="early", metric="accuracy", published="about 1",
          low=0.99, high=1.0, measure=TRAIN),
     dict(name="not yet understood then", argument="early", metric="accuracy", published="low",
-         low=0.0, high=0.5, measure="evaluate --step=latest"),
+         low=0.0, high=0.3, measure="evaluate --step=latest"),
     dict(name="understood with decay 1", argument="decay", metric="accuracy", published="about 1",
          low=0.99, high=1.0, measure="evaluate --step=latest"),
     dict(name="not without decay", argument="none", metric="accuracy", published="low", low=0.0,
@@ -36,7 +36,7 @@ CLAIM = dict(
 def get_config(way="decay"):
   config = ConfigDict()
   config.objective, config.length = "answers()", 4
-  config.steps = 1500 if way == "early" else 10000
+  config.steps = 1000 if way == "early" else 5000
   config.batch, config.inner_steps = 512, 50
   config.lr, config.schedule, config.optimizer = 1e-3, "constant(warmup=10)", "adamw(b2=0.98)"
   config.decay, config.decay_of = 0.0 if way == "none" else 1.0, ".*"

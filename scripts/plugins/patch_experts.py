@@ -56,33 +56,42 @@ def _shuffled(x_BTD, draw):
 class PatchExperts(nn.Module):
   """The expert that a linear router puts first reads each patch by its filters; half of them speak
   for each class.
+
+  published: as the authors' notebooks have it, not the paper. An expert's share is its score of the
+    router, noise and all, in place of a probability, and the scores of the classes are
+    probabilities already, so that the loss cannot fall below 0.313.
   """
 
   experts: int
   filters: int
   kind: str
+  published: bool = True
 
   @nn.compact
   def __call__(self, x_BD: jax.Array, train: bool = False) -> jax.Array:
     x_BTD = x_BD.reshape(len(x_BD), PATCHES, WIDTH)
     router_DE = self.param("router_DE", nn.initializers.zeros, (WIDTH, self.experts))
     logits_BE = dense(x_BTD, router_DE).sum(1)
-    share_BE, tried_BE = jax.nn.softmax(logits_BE), logits_BE
+    tried_BE = logits_BE
     if train:  # so that experts that are nearly as good are tried
       tried_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
+    share_BE = tried_BE if self.published else jax.nn.softmax(logits_BE)
     expert_B1 = jnp.argmax(tried_BE, -1, keepdims=True)
     shape = self.experts, WIDTH, 2 * self.filters
     filters_EDF = weight(self, "filters_EDF", shape, std=1e-3)
     y_BTEF = KINDS[self.kind](jnp.einsum("btd,edf->btef", x_BTD, filters_EDF))
     y_BEC = y_BTEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
     y_BC = jnp.take_along_axis(y_BEC, expert_B1[..., None], 1)[:, 0]
-    return jnp.take_along_axis(share_BE, expert_B1, 1) * y_BC
+    y_BC *= jnp.take_along_axis(share_BE, expert_B1, 1)
+    return jax.nn.softmax(y_BC) if self.published else y_BC
 
 
-def patch_experts(config, ends, experts: int = 8, filters: int = 8, kind: str = "cubic") -> Network:
+def patch_experts(
+  config, ends, experts: int = 8, filters: int = 8, kind: str = "cubic", published: bool = True
+) -> Network:
   if kind not in KINDS or min(experts, filters) < 1:
     raise UserError("config.model.name: patch_experts() wants a kind of cubic or linear and sizes")
-  return Network(PatchExperts(experts, filters, kind))
+  return Network(PatchExperts(experts, filters, kind, published))
 
 
 def normalised() -> optax.GradientTransformation:

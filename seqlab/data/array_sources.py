@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from seqlab.data.adding import adding
 from seqlab.data.arrays import Arrays
 from seqlab.data.files import find, identify
 from seqlab.data.gaussians import grid, ring
@@ -84,7 +85,7 @@ def digits(config_key: str) -> Table:
 _CLASSES = 100_000  # more are no numbers of classes
 
 ARRAY_SOURCES: dict[str, Callable[..., Table]] = dict(
-  idx=idx, npz=npz, digits=digits, ring=ring, grid=grid
+  idx=idx, npz=npz, digits=digits, ring=ring, grid=grid, adding=adding
 )
 
 
@@ -139,8 +140,9 @@ def read_whole(
   need not be `labelled`, with the labels that it has.
   """
   table, call = _table(source, key)
-  if not labelled and "label_B" not in table.columns:
-    shapes = {name: shape for name, shape in shapes.items() if name != "label_B"}
+  if not labelled:
+    told = {"label_B", "target_B"} - table.columns.keys()
+    shapes = {name: shape for name, shape in shapes.items() if name not in told}
   _check_alike(f"{key}={source}", table, shapes, labels)
   columns = {name: table.columns[name] for name in shapes}
   hashes = [_hash(x) for x in columns.values()]

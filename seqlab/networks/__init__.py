@@ -33,7 +33,7 @@ NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
 )
 
 
-# The keys of `config.model` that a network which is no stack of mixers reads beside its arguments.
+# The keys of `config.model` that networks read which do not read all of them.
 READS = {
   **OF_ARRAYS_READ,
   "text_cnn": ("width", "vocab", "dropout", "dtype"),

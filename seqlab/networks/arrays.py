@@ -1,5 +1,6 @@
 """Networks of images and other arrays: their sizes are arguments of the call."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,10 +9,14 @@ from ml_collections import ConfigDict
 from seqlab.errors import UserError, nearest
 from seqlab.models import image_classifiers
 from seqlab.models.autoencoder import Autoencoder, Vae
+from seqlab.models.classifier import Classifier
+from seqlab.models.decoder import Decoder
 from seqlab.models.gan import Discriminator, Generator, Pair
 from seqlab.models.network import Network
+from seqlab.models.reader import Reader
 from seqlab.models.spectral import Spectral
 from seqlab.networks.ends import Ends
+from seqlab.networks.parts import common, make_layers, reading
 from seqlab.nn.images import Mirror, Trunk
 from seqlab.nn.layers import ACTIVATIONS
 
@@ -39,6 +44,20 @@ def cnn(
   model = config.model
   options = dict(dropout=model.dropout, dtype=model.dtype)
   return Network(image_classifiers.cnn(ends.classes, channels, hidden, activation, **options))
+
+
+def reader(
+  config: ConfigDict, ends: Ends, both_ways: bool = False, permuted: bool = False
+) -> Network:
+  """A stack of mixers that reads place by place, images by rows. both_ways: as an encoder does;
+  permuted: in one random order of the places.
+  """
+  layers, (*places, numbers) = make_layers(config), ends.shape or (0,)
+  of = common(config, Ends(numbers + 1))
+  if config.model.learned_positions:
+    of["length"] = math.prod(places)
+  body = Decoder(layers=reading(layers) if both_ways else layers, **of)
+  return Network(Reader(Classifier(body, ends.classes, config.model.pool), permuted))
 
 
 def autoencoder(
@@ -104,11 +123,15 @@ def gan(
 
 # The networks, and the keys of `config.model` that each reads beside its own arguments.
 OF_ARRAYS: dict[str, Callable[..., Network | Pair]] = dict(
-  mlp=mlp, cnn=cnn, autoencoder=autoencoder, vae=vae, gan=gan
+  mlp=mlp, cnn=cnn, reader=reader, autoencoder=autoencoder, vae=vae, gan=gan
 )
 READS = dict(
   mlp=("dropout", "dtype"),
   cnn=("dropout", "dtype"),
+  reader=(
+    *("width", "depth", "parameters", "mixer", "mlp", "norm", "residual", "learned_positions"),
+    *("pool", "dropout", "dtype", "remat", "unroll"),
+  ),
   autoencoder=("dtype",),
   vae=("dtype",),
   gan=("dtype",),

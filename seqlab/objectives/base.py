@@ -35,9 +35,12 @@ class Course(NamedTuple):
 Pictures = dict[str, jax.Array | Points | Course | dict[str, jax.Array]]
 
 
+ARRAYS = ("image_BYXD", "x_BTD", "x_BD")  # images, series, points
+
+
 def array_of(batch: Batch) -> jax.Array:
   """The array that a batch of arrays holds."""
-  return batch["image_BYXD"] if "image_BYXD" in batch else batch["x_BD"]
+  return next(batch[name] for name in ARRAYS if name in batch)
 
 
 def content(value_BN: jax.Array) -> jax.Array:
@@ -106,13 +109,15 @@ class OnePlayer:
 
 
 class OfTexts(OnePlayer):
-  """What objectives that say one thing of a whole text have in common."""
+  """What objectives that say one thing of a whole text, or of an array, have in common."""
 
   rows: ClassVar[str] = "examples"
   counts: ClassVar[str] = "examples"
   whole_text: bool = False
 
   def inputs(self, batch: Batch) -> tuple:
+    if "tokens_BT" not in batch:
+      return (array_of(batch),)
     types = (batch["types_BT"],) if self.network.reads_types else ()
     return *super().inputs(batch), batch["weight_BT"], *types
 

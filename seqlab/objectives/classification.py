@@ -7,7 +7,7 @@ The batch holds `tokens_BT`, `pos_BT` and `weight_BT` (1 on tokens of the text),
 import jax
 import jax.numpy as jnp
 
-from seqlab.objectives.base import Batch, Metrics, Network, OfTexts, array_of
+from seqlab.objectives.base import Batch, Metrics, Network, OfTexts
 from seqlab.ops.cross_entropy import cross_entropy
 
 
@@ -18,9 +18,6 @@ class Classification(OfTexts):
 
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing
-
-  def inputs(self, batch: Batch) -> tuple:
-    return super().inputs(batch) if "tokens_BT" in batch else (array_of(batch),)
 
   def predict(self, params: dict, batch: Batch) -> jax.Array:
     """The probabilities of the classes, [B, C]."""

@@ -43,8 +43,11 @@ class Examples:
     assert isinstance(of, Arrays)
     columns = of.splits["train" if data else split]
     self._rows = ArrayRows(columns)
-    labels = columns.get("label_B")
-    names = [None] * self._rows.count if labels is None else [of.labels[i] for i in labels.tolist()]
+    names: list[str | None] = [None] * self._rows.count
+    if "label_B" in columns:
+      names = [of.labels[i] for i in columns["label_B"].tolist()]
+    elif "target_B" in columns:
+      names = [str(target) for target in columns["target_B"].tolist()]
     return [Place(index, name) for index, name in enumerate(names)]
 
   def read(self, place: Place) -> Place:

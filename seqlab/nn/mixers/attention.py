@@ -1,9 +1,9 @@
 """Softmax attention over the tokens of a document that came before.
 
 Attention as in Vaswani 2017 (arXiv:1706.03762, eq. 1) with grouped-query heads (arXiv:2305.13245),
-a sliding window (arXiv:2004.05150) whose cache is a ring, rotary (arXiv:2104.09864, rotate-half as
-in GPT-NeoX) or ALiBi positions (arXiv:2108.12409), RMS-normed queries and keys (arXiv:2302.05442)
-and soft-capped scores (Gemma 2, arXiv:2408.00118).
+a sliding window (arXiv:2004.05150) whose cache is a ring, rotary positions (arXiv:2104.09864,
+rotate-half as in GPT-NeoX) or others, RMS-normed queries and keys (arXiv:2302.05442) and
+soft-capped scores (Gemma 2, arXiv:2408.00118).
 """
 
 from typing import Any, ClassVar
@@ -21,9 +21,9 @@ from seqlab.ops.attention import attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import Scores, attention_weights
 from seqlab.ops.dense import dense
-from seqlab.ops.rope import rope
+from seqlab.ops.rope import rope, sinusoids
 
-POSITIONS = ("rope", "alibi", "none")
+POSITIONS = ("rope", "xpos", "alibi", "sinusoidal", "none")
 
 
 class Attention(Mixer):
@@ -31,7 +31,11 @@ class Attention(Mixer):
 
   heads: query heads. kv_heads: key and value heads, 0 for as many as query heads.
   head_width: 0 for width / heads. window: tokens a query sees, itself included; 0 for all.
-  positions: "rope", "alibi" or "none" (order is then seen through the causal mask alone).
+  positions: "rope"; "xpos", rotary ones that fall off with distance (arXiv:2212.10554; up to some
+    30,000 tokens, where float32 ends); "alibi" (arXiv:2108.12409); "sinusoidal", added to what
+    every such layer reads (arXiv:1807.03819, section 2.1); or "none" (order is then seen through
+    the causal mask alone). rope_scale: positions are divided by it, for texts longer than those
+    that were trained on (arXiv:2306.15595).
   qk_norm: RMS-norm queries and keys over each head. softcap: scores become cap·tanh(s/cap); 0 for
     none. dropout: of the weights.
   """
@@ -44,6 +48,7 @@ class Attention(Mixer):
   window: int = 0
   positions: str = "rope"
   rope_base: float = 10000.0
+  rope_scale: float = 1.0
   qk_norm: bool = False
   softcap: float = 0.0
   bias: bool = False
@@ -58,13 +63,19 @@ class Attention(Mixer):
     prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, kv_heads, head_width = x_BTD.shape[-1], *self._heads(x_BTD.shape[-1])
+    if self.positions == "sinusoidal":
+      x_BTD = x_BTD + sinusoids(pos_BT, width).astype(x_BTD.dtype)
     q_BTHK = self._project(x_BTD, "q", self.heads, head_width)
     k_BTHK = self._project(x_BTD, "k", kv_heads, head_width)
     v_BTHK = self._project(x_BTD, "v", kv_heads, head_width)
     if self.qk_norm:
       q_BTHK, k_BTHK = Norm(name="q_norm")(q_BTHK), Norm(name="k_norm")(k_BTHK)
-    if self.positions == "rope":
-      q_BTHK, k_BTHK = (rope(x, pos_BT, self.rope_base) for x in (q_BTHK, k_BTHK))
+    if self.positions in ("rope", "xpos"):
+      of, falls = dict(base=self.rope_base, scale=self.rope_scale), int(self.positions == "xpos")
+      q_BTHK, k_BTHK = (
+        rope(q_BTHK, pos_BT, **of, xpos=falls),
+        rope(k_BTHK, pos_BT, **of, xpos=-falls),
+      )
     q_BHTK, k_BHTK, v_BHTK = (jnp.swapaxes(x, 1, 2) for x in (q_BTHK, k_BTHK, v_BTHK))
     y_BHTK, state = self._attend(q_BHTK, k_BHTK, v_BHTK, pos_BT, state, prefix_BT)
     y_BTHK = jnp.swapaxes(y_BHTK, 1, 2)
@@ -100,8 +111,9 @@ class Attention(Mixer):
     for name in ("kv_heads", "head_width", "window", "softcap"):
       if not 0 <= getattr(self, name) < float("inf"):
         raise UserError(f"{name}={getattr(self, name)} must be positive, or 0 for none given")
-    if not 0 < self.rope_base < float("inf"):
-      raise UserError(f"rope_base={self.rope_base} must be positive")
+    for name in ("rope_base", "rope_scale"):
+      if not 0 < getattr(self, name) < float("inf"):
+        raise UserError(f"{name}={getattr(self, name)} must be positive")
     if not self.head_width and width % self.heads:
       raise UserError(
         f"heads={self.heads} does not divide the width {width}; choose a divisor, or set head_width"
@@ -109,8 +121,8 @@ class Attention(Mixer):
     if self.kv_heads and self.heads % self.kv_heads:
       raise UserError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
     head_width = self.head_width or width // self.heads
-    if self.positions == "rope" and head_width % 2:
-      raise UserError(f"head_width={head_width} must be even for rope")
+    if self.positions in ("rope", "xpos") and head_width % 2:
+      raise UserError(f"head_width={head_width} must be even for {self.positions}")
 
   def _heads(self, width: int) -> tuple[int, int]:
     self.check(width)
