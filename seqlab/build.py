@@ -49,7 +49,7 @@ NETWORKS = {
   "multi_label_classification": ("decoder", "encoder", "dilated_cnn"),
   "regression": ("decoder", "encoder", "dilated_cnn", "reader"),
   "tagging": ("decoder", "encoder", "dilated_cnn"),
-  "answers": ("decoder", "encoder"),
+  "answers": ("decoder", "encoder", "compressor"),
   "autoencoding": ("autoencoder",),
   "variational": ("vae", "text_vae"),
   "adversarial": ("gan",),

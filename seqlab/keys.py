@@ -29,8 +29,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
     "sequence_to_sequence, span_corruption, tagging, classification, multi_label_classification, "
     "regression, variational, sequence_adversarial; of arrays also autoencoding, adversarial"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
-    "prefix_decoder, text_cnn, dilated_cnn, text_vae, sequence_gan; of arrays mlp, cnn, "
-    "autoencoder, vae, gan, with their sizes as arguments, and reader, of mixers"),
+    "prefix_decoder, compressor, text_cnn, dilated_cnn, text_vae, sequence_gan; of arrays reader, "
+    "of mixers, and mlp, cnn, autoencoder, vae, gan, with their sizes as arguments"),
   "model.width": (256, "of the residual stream"),
   "model.depth": (4, "blocks"),
   "model.parameters": (0, "finds the width for so many beside those of ids; 0 for model.width"),

@@ -17,7 +17,7 @@ from seqlab.models.network import Network
 from seqlab.spec import parse_one
 
 # Networks that are stacks of mixers.
-STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder", "reader")
+STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder", "compressor", "reader")
 # Widths are multiples of one of these; heads and groups divide it.
 STEPS = (4, 8, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 

@@ -1,18 +1,18 @@
 """The objective of synthetic tasks, and the commands on a run of one."""
 
 import json
-import os
-import subprocess
-import sys
 
 import jax
 import numpy as np
+import optax
 import pytest
 
 from seqlab import config, limits
+from seqlab.cli import main
 from seqlab.data import synthetic
 from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
+from seqlab.models.compressor import Compressor
 from seqlab.models.decoder import Decoder
 from seqlab.models.network import Network
 from seqlab.nn.channel_mixers import Plain
@@ -27,13 +27,16 @@ SMALL = (
 )  # fmt: skip
 
 
-def seqlab(*arguments, code=0):
-  done = subprocess.run(
-    [sys.executable, "-m", "seqlab.cli", *map(str, arguments)],
-    capture_output=True, text=True, env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"},
-  )  # fmt: skip
-  assert done.returncode == code, done.stderr
-  return done.stderr if code else done.stdout
+@pytest.fixture
+def seqlab(capsys):
+  """Runs a command here, and gives what it said."""
+
+  def run(*arguments, code=0):
+    assert main([*map(str, arguments)]) == code
+    said = capsys.readouterr()
+    return said.err if code else said.out
+
+  return run
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +89,7 @@ def test_losses_are_the_same_on_a_mesh(objective, batch):
   same_on_a_mesh(objective, batch, dict(data=2, fsdp=2, tensor=2))
 
 
-def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
+def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(seqlab, tmp_path):
   longer = "--config.data.valid=parity(length=6, least=5, count=200)"
   given = (*TASK, *SMALL, longer, "--config.steps=200", "--config.lr=0.01")
   seqlab("train", f"--workdir={tmp_path}", *given, "--config.evaluate.every=200")
@@ -102,6 +105,34 @@ def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
     "evaluate", f"--workdir={tmp_path}", "--data=even_pairs()", code=2
   )
   assert "train and valid" in seqlab("evaluate", f"--workdir={tmp_path}", "--split=test", code=2)
+
+
+def accuracy_of(kind, made, steps=200, rows=32):
+  """Of a small network after some steps of Adam, over the last quarter of them."""
+  layer = Layer(MIXERS["lstm"](), Plain(ratio=2))
+  network = Network(kind(vocab=made.vocab, width=32, depth=1, layers=(layer,)))
+  objective, adam = Answers(network, choices=4), optax.adam(0.01)
+  (part,), _ = made.parts("train", "answers", length=5, seed=0, train=True)
+  batches = part.train(np.arange(steps * rows), 0)
+  batches = {name: x.reshape(steps, rows, *x.shape[1:]) for name, x in batches.items()}
+
+  def step(state, batch):
+    def loss(params):
+      scalar, metrics, _ = objective.loss("model", params, batch, None, {})
+      return scalar, metrics["accuracy"]
+
+    grads, (right, count) = jax.grad(loss, has_aux=True)(state[0])
+    updates, moments = adam.update(grads, state[1])
+    return (optax.apply_updates(state[0], updates), moments), right / count
+
+  params = objective.init(jax.random.key(0), {name: x[0] for name, x in batches.items()})
+  _, right_S = jax.jit(lambda s, b: jax.lax.scan(step, s, b))((params, adam.init(params)), batches)
+  return float(right_S[-steps // 4 :].mean())
+
+
+def test_a_compressor_tells_a_row_from_its_end_and_a_decoder_cannot():
+  made = synthetic.read_tasks("compression(length=4, vocab=4)", "hash(fraction=0.1)", 5)
+  assert accuracy_of(Compressor, made) > 0.95 and accuracy_of(Decoder, made) < 0.6
 
 
 def test_rows_beyond_learned_positions_are_refused():
@@ -125,6 +156,6 @@ def test_rows_beyond_learned_positions_are_refused():
     ((*TASK, "--config.data.source=parity(leest=1)"), "least"),
   ],
 )
-def test_mistakes_are_one_line(flags, said, tmp_path):
+def test_mistakes_are_one_line(seqlab, flags, said, tmp_path):
   told = seqlab("train", f"--workdir={tmp_path / 'run'}", *flags, code=2)
   assert said in told and told.count("\n") == 1

@@ -43,6 +43,7 @@ SPECS = {
   "in_context_recall": "in_context_recall(vocab=6, noise=0.3, least=4)",
   "fuzzy_recall": "fuzzy_recall(pairs=2, vocab=6, least=6)",
   "memorization": "memorization(vocab=6, least=2)",
+  "compression": "compression(vocab=6, least=2)",
   "word_problem": "word_problem(points=3, least=1)",
   "modular": "modular(prime=7)",
 }
@@ -184,6 +185,7 @@ PLACED = {
   "dyck": dyck,
   "in_context_recall": in_context_recall,
   "fuzzy_recall": fuzzy_recall,
+  "compression": lambda tokens: [(len(tokens) - 1, token) for token in tokens[:-1]],
 }
 SOLVERS = {
   "modular_arithmetic_brackets": lambda q: [str(eval("".join(q)) % 5)],

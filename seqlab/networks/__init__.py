@@ -11,6 +11,7 @@ from seqlab.networks.arrays import READS as OF_ARRAYS_READ
 from seqlab.networks.convolutions import dilated_cnn, text_cnn
 from seqlab.networks.ends import Ends as Ends
 from seqlab.networks.sequences import (
+  compressor,
   decoder,
   encoder,
   encoder_decoder,
@@ -25,6 +26,7 @@ NETWORKS: dict[str, Callable[..., Network | Pair]] = dict(
   encoder=encoder,
   encoder_decoder=encoder_decoder,
   prefix_decoder=prefix_decoder,
+  compressor=compressor,
   text_cnn=text_cnn,
   dilated_cnn=dilated_cnn,
   text_vae=text_vae,

@@ -5,6 +5,7 @@ import dataclasses
 from ml_collections import ConfigDict
 
 from seqlab.errors import UserError, nearest
+from seqlab.models.compressor import Compressor
 from seqlab.models.decoder import Decoder
 from seqlab.models.encoder_decoder import EncoderDecoder
 from seqlab.models.gan import Pair
@@ -43,6 +44,11 @@ def encoder(config: ConfigDict, ends: Ends, types: int = 0) -> Network:
   own = dict(common(config, ends), types=types)
   body = Decoder(layers=reading(make_layers(config)), **own)
   return headed(body, config, ends)
+
+
+def compressor(config: ConfigDict, ends: Ends) -> Network:
+  """A decoder that can tell different answers at one place."""
+  return Network(Compressor(layers=make_layers(config), **common(config, ends)))
 
 
 def prefix_decoder(config: ConfigDict, ends: Ends, both_ways: bool = True) -> Network:

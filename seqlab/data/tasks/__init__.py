@@ -16,7 +16,7 @@ from seqlab.data.tasks.chomsky import (
 )
 from seqlab.data.tasks.groups import WordProblem
 from seqlab.data.tasks.grown import Dyck, Listops, ModularArithmeticBrackets, SolveEquation
-from seqlab.data.tasks.mad import FuzzyRecall, InContextRecall, Memorization
+from seqlab.data.tasks.mad import Compression, FuzzyRecall, InContextRecall, Memorization
 from seqlab.data.tasks.recall import Copying, InductionHeads, Mqar, SelectiveCopying
 from seqlab.data.tasks.stacks import (
   BinaryAddition,
@@ -52,5 +52,6 @@ TASKS: dict[str, type[Task]] = dict(
   in_context_recall=InContextRecall,
   fuzzy_recall=FuzzyRecall,
   memorization=Memorization,
+  compression=Compression,
   modular=Modular,
 )

@@ -1,6 +1,5 @@
 """Tasks of mechanistic architecture design (MAD, Poli 2024, arXiv:2403.17844, section 3.1 and the
-authors' code) besides selective copying, told in the form of the others. Compression, which wants a
-decoder of its own, is not among them.
+authors' code) besides selective copying, told in the form of the others.
 """
 
 import dataclasses
@@ -109,6 +108,39 @@ class Memorization(Recall):
     hidden_BT = x_BT.copy()
     hidden_BT[:, 1 : 2 * pairs : 2] = self.vocab
     return dataclasses.replace(drawn, tokens_BT=hidden_BT)
+
+
+@dataclasses.dataclass(frozen=True)
+class Compression(Task):
+  """All symbols of a row are told at the "!" that ends it, which a network can whose scores differ
+  by the number of the answer: `compressor`.
+  """
+
+  vocab: int = 16
+
+  def check(self) -> str:
+    return "" if self.vocab >= 2 else f"vocab={self.vocab}: 2 or more are wanted"
+
+  @property
+  def shortest(self) -> int:
+    return 2
+
+  @property
+  def symbols(self) -> tuple[str, ...]:
+    return (*digits(self.vocab), "!")
+
+  @property
+  def choices(self) -> int:
+    return self.vocab
+
+  def answers(self, length: int) -> int:
+    return length - 1
+
+  def draw(self, draws: Draws, size_B: np.ndarray, length: int) -> Drawn:
+    x_BT = draws.integers(self.vocab, length)
+    answer_BA, last_B1 = x_BT[:, :-1].copy(), size_B[:, None] - 1
+    np.put_along_axis(x_BT, last_B1, self.vocab, 1)
+    return Drawn(x_BT, size_B, np.broadcast_to(last_B1, answer_BA.shape), answer_BA, size_B - 1)
 
 
 @dataclasses.dataclass(frozen=True)
