@@ -4,6 +4,8 @@
 It shows what a file of a user's may register: a source of arrays, a network of them, an optimizer.
 """
 
+import math
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -17,6 +19,7 @@ from seqlab.errors import UserError
 from seqlab.leaves import path_of
 from seqlab.models.network import Network
 from seqlab.nn.layers import weight
+from seqlab.objectives.base import content
 from seqlab.ops.dense import dense
 from seqlab.optim import OPTIMIZERS
 
@@ -58,8 +61,8 @@ class PatchExperts(nn.Module):
   for each class.
 
   published: as the authors' notebooks have it, not the paper. An expert's share is its score of the
-    router, noise and all, in place of a probability, and the scores of the classes are
-    probabilities already, so that the loss cannot fall below 0.313.
+    router, noise and all, in tests too, in place of a probability, and the scores of the classes
+    are probabilities already, so that the loss cannot fall below 0.313.
   """
 
   experts: int
@@ -75,15 +78,20 @@ class PatchExperts(nn.Module):
     tried_BE = logits_BE
     if train:  # so that experts that are nearly as good are tried
       tried_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
+    elif self.published:
+      tried_BE += jax.vmap(self._noise)(content(x_BD))
     share_BE = tried_BE if self.published else jax.nn.softmax(logits_BE)
     expert_B1 = jnp.argmax(tried_BE, -1, keepdims=True)
     shape = self.experts, WIDTH, 2 * self.filters
-    filters_EDF = weight(self, "filters_EDF", shape, std=1e-3)
+    filters_EDF = weight(self, "filters_EDF", shape, std=1e-3 / math.sqrt(3 * WIDTH))
     y_BTEF = KINDS[self.kind](jnp.einsum("btd,edf->btef", x_BTD, filters_EDF))
     y_BEC = y_BTEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
     y_BC = jnp.take_along_axis(y_BEC, expert_B1[..., None], 1)[:, 0]
     y_BC *= jnp.take_along_axis(share_BE, expert_B1, 1)
     return jax.nn.softmax(y_BC) if self.published else y_BC
+
+  def _noise(self, row: jax.Array) -> jax.Array:
+    return jax.random.uniform(jax.random.fold_in(jax.random.key(0), row), (self.experts,))
 
 
 def patch_experts(
