@@ -48,6 +48,7 @@ NETWORKS = {
   "classification": ("decoder", "encoder", "text_cnn", "dilated_cnn", "mlp", "cnn", "reader"),
   "multi_label_classification": ("decoder", "encoder", "dilated_cnn"),
   "regression": ("decoder", "encoder", "dilated_cnn", "reader"),
+  "frames": ("reader",),
   "tagging": ("decoder", "encoder", "dilated_cnn"),
   "answers": ("decoder", "encoder", "compressor"),
   "autoencoding": ("autoencoder",),

@@ -33,6 +33,10 @@ def head_of(
   """
   if name == "adversarial":  # for a generator that is told which class it is to make
     return dict(classes=len(learned.labels)), {}
+  if name == "frames":
+    if "weight_BT" not in learned.shapes:
+      raise UserError("config.objective=frames(): config.data.source has no frames; rolls() has")
+    return dict(tags=learned.shapes["x_BTD"][-1]), {}
   if name not in WANTED:
     return {}, {}
   if name == "regression" and "target_B" in learned.shapes:

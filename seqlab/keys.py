@@ -27,7 +27,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "nonfinite": ("stop", "at a loss or gradient that is not finite: stop or skip the step"),
   "objective": ("language_model()", "or masked_language_model, prefix_language_model, answers, "
     "sequence_to_sequence, span_corruption, tagging, classification, multi_label_classification, "
-    "regression, variational, sequence_adversarial; of arrays also autoencoding, adversarial"),
+    "regression, variational, sequence_adversarial; of arrays also autoencoding, adversarial, "
+    "frames"),
   "model.name": ("decoder", "the network: decoder, encoder (reads both ways), encoder_decoder, "
     "prefix_decoder, compressor, text_cnn, dilated_cnn, text_vae, sequence_gan; of arrays reader, "
     "of mixers, and mlp, cnn, autoencoder, vae, gan, with their sizes as arguments"),
@@ -48,8 +49,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "text, jsonl, csv, parquet, hub, embedded, parallel, labelled, "
-    "conll, entities, additions, oracle, | mixes; arrays: idx, npz, digits, ring, grid, adding; "
-    "tasks"),
+    "conll, entities, additions, oracle, | mixes; arrays: idx, npz, digits, ring, grid, adding, "
+    "rolls; tasks"),
   "data.clean": ("", "steps of cleaning, such as lower() | words(); '' for none"),
   "data.tokenizer": ("bytes()", "bytes, characters, words, bpe, unigram, wordpiece or file"),
   "data.valid": ("hash(fraction=0.1)", "the validation split: hash, tail, or a source of its own"),

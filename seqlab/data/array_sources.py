@@ -17,6 +17,7 @@ from seqlab.data.adding import adding
 from seqlab.data.arrays import Arrays
 from seqlab.data.files import find, identify
 from seqlab.data.gaussians import grid, ring
+from seqlab.data.rolls import rolls
 from seqlab.data.table import Table
 from seqlab.errors import UserError, nearest
 from seqlab.spec import Call, make, parse
@@ -85,7 +86,7 @@ def digits(config_key: str) -> Table:
 _CLASSES = 100_000  # more are no numbers of classes
 
 ARRAY_SOURCES: dict[str, Callable[..., Table]] = dict(
-  idx=idx, npz=npz, digits=digits, ring=ring, grid=grid, adding=adding
+  idx=idx, npz=npz, digits=digits, ring=ring, grid=grid, adding=adding, rolls=rolls
 )
 
 

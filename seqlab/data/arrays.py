@@ -13,9 +13,9 @@ Batch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True)
 class Arrays:
-  """`splits[split]` holds arrays of one length by the names they have in a batch: `image_BYXD`
-  uint8 or float32, `x_BTD` and `x_BD` float32, `label_B` int32, the place of its name in `labels`,
-  `target_B` float32, a number that is to be told.
+  """`splits[split]` holds arrays of one length by the names they have in a batch: `image_BYXD` and
+  `x_BTD` uint8 or float32, `x_BD` float32, `label_B` int32, the place of its name in `labels`,
+  `target_B` float32, a number that is to be told, `weight_BT` float32, 1 at places that are.
   """
 
   splits: Mapping[str, Mapping[str, np.ndarray]]

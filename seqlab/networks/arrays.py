@@ -15,6 +15,7 @@ from seqlab.models.gan import Discriminator, Generator, Pair
 from seqlab.models.network import Network
 from seqlab.models.reader import Reader
 from seqlab.models.spectral import Spectral
+from seqlab.models.tagger import Tagger
 from seqlab.networks.ends import Ends
 from seqlab.networks.parts import common, make_layers, reading
 from seqlab.nn.images import Mirror, Trunk
@@ -56,8 +57,13 @@ def reader(
   of = common(config, Ends(numbers + 1))
   if config.model.learned_positions:
     of["length"] = math.prod(places)
+  if ends.tags and (both_ways or permuted):
+    raise UserError(
+      f"config.model.name={config.model.name!r}: frames() tells what comes next, in order; reader()"
+    )
   body = Decoder(layers=reading(layers) if both_ways else layers, **of)
-  return Network(Reader(Classifier(body, ends.classes, config.model.pool), permuted))
+  head = Tagger(body, ends.tags, False) if ends.tags else None
+  return Network(Reader(head or Classifier(body, ends.classes, config.model.pool), permuted))
 
 
 def autoencoder(

@@ -7,6 +7,7 @@ from seqlab.objectives.answers import Answers
 from seqlab.objectives.autoencoding import Autoencoding
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
+from seqlab.objectives.frames import Frames
 from seqlab.objectives.language_model import LanguageModel
 from seqlab.objectives.masked_language_model import MaskedLanguageModel
 from seqlab.objectives.multi_label_classification import MultiLabelClassification
@@ -27,6 +28,7 @@ OBJECTIVES: dict[str, type[Objective]] = dict(
   classification=Classification,
   multi_label_classification=MultiLabelClassification,
   regression=Regression,
+  frames=Frames,
   tagging=Tagging,
   answers=Answers,
   autoencoding=Autoencoding,
