@@ -40,6 +40,8 @@ CLAIM = dict(
   says="recurrent networks tell parity and positions on a circle at lengths never seen",
   source="Deletang et al. 2023, table B.1",
   cost="25 minutes on 2 cores",
+  tried="of cycle navigation the RNN and the Transformer are at 0.25 after 1,000 steps, where "
+  "guessing gives 0.20; the paper has a million, and longer runs were not tried.",
   seeds=(0, 1, 2),
   results=tuple(map(_result, ARGUMENTS)),
 )
