@@ -130,7 +130,7 @@ def runs_of(config: ConfigDict, workdir: str, mesh: Mesh) -> list[tuple[ConfigDi
   for lr, seed in itertools.product(config.lrs or (config.lr,), seeds):
     own = config.copy_and_resolve_references()
     own.lr, own.lrs, own.seed, own.seeds = lr, (), seed, 1
-    under = f"/lr{lr:g}" * bool(config.lrs) + f"/seed{seed}" * (config.seeds > 1)
+    under = f"/lr{float(lr)}" * bool(config.lrs) + f"/seed{seed}" * (config.seeds > 1)
     made.append((own, workdir + under))
   return made
 

@@ -34,11 +34,12 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   chosen = [find(claims, name) for name in target] or [*claims.values()]
   if not (target or list or all):
     raise UserError("name a target, or give --all or --list; `seqlab reproduce --list` shows them")
-  kept = _kept()
+  kept, machine = _kept(), {} if list else runtime.describe()
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
-    apart = all and claim.wants not in ("", runtime.describe()["backend"])
-    for found in _reproduce(claim, pathlib.Path(workdir), kept.get(claim.target, {}), apart):
+    apart = all and claim.wants not in ("", machine["backend"])
+    known = kept.get(claim.target, {})
+    for found in _reproduce(claim, pathlib.Path(workdir), known, machine, apart):
       kept = _kept() | {claim.target: found}  # read again: another process may have written since
       _write(claims, kept)
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
@@ -53,12 +54,16 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
 
 
 def _reproduce(
-  claim: Claim, workdir: pathlib.Path, kept: Mapping[str, Any], apart: bool
+  claim: Claim,
+  workdir: pathlib.Path,
+  kept: Mapping[str, Any],
+  machine: Mapping[str, Any],
+  apart: bool,
 ) -> Iterator[dict[str, Any]]:
   """After each result, what was measured of all by their names: the seeds' values, or why there are
   none. apart: it wants another device, so nothing is run.
   """
-  machine, trained = runtime.describe(), set[pathlib.Path]()
+  trained = set[pathlib.Path]()
   found = {result.name: kept[result.name] for result in claim.results if result.name in kept}
   for result in claim.results:
     values: list[float] = []

@@ -135,6 +135,11 @@ def vocabulary(d, length):
   return d.normal(3, length, 5), d.normal(11, 5), labels_BT, d.normal(3, length)
 
 
+def gated_cells(d, length):
+  weights = d.normal(3, length, 4, 5), d.normal(5, 4, 5)
+  return *weights, d.resets(3, length), d.normal(3, 5), d.normal(3, 5)
+
+
 def complex_recurrence(radius_BTF, angle_BTF, real_BTF, imag_BTF):
   """A linear recurrence over complex numbers, its parts side by side."""
   a_BTF, b_BTF = radius_BTF * jnp.exp(1j * angle_BTF), real_BTF + 1j * imag_BTF
@@ -187,37 +192,9 @@ CASES = {
     rnn,
     lambda d: (d.normal(3, 1, 5), d.normal(5, 5), d.resets(3, 1), d.normal(3, 5)),
   ),
-  "lstm": (
-    lstm,
-    lambda d: (
-      d.normal(3, 7, 4, 5),
-      d.normal(5, 4, 5),
-      d.resets(3, 7),
-      d.normal(3, 5),
-      d.normal(3, 5),
-    ),
-  ),
-  "lstm with peepholes": (
-    lstm,
-    lambda d: (
-      d.normal(3, 7, 4, 5),
-      d.normal(5, 4, 5),
-      d.resets(3, 7),
-      d.normal(3, 5),
-      d.normal(3, 5),
-      d.normal(3, 5),
-    ),
-  ),
-  "lstm one step": (
-    lstm,
-    lambda d: (
-      d.normal(3, 1, 4, 5),
-      d.normal(5, 4, 5),
-      d.resets(3, 1),
-      d.normal(3, 5),
-      d.normal(3, 5),
-    ),
-  ),
+  "lstm": (lstm, lambda d: gated_cells(d, 7)),
+  "lstm with peepholes": (lstm, lambda d: (*gated_cells(d, 7), d.normal(3, 5))),
+  "lstm one step": (lstm, lambda d: gated_cells(d, 1)),
   "gru": (
     gru,
     lambda d: (

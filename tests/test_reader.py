@@ -58,7 +58,8 @@ def test_a_number_keeps_its_size():
   network = made("reader()", shape=(6, 1))
   params = jax.jit(network.init)(jax.random.key(0), np.ones((1, 6, 1), np.float32))
   x = np.linspace(0.1, 0.9, 4, dtype=np.float32)[:, None, None] * np.ones((1, 6, 1), np.float32)
-  assert np.abs(np.diff(output(network, params, x), axis=0)).min() > 1e-6
+  # without the one beside it, steps of 0.2 move the output by less than 0.05, and hardly at 0.9
+  assert np.abs(np.diff(output(network, params, x), axis=0)).max(1).min() > 0.1
 
 
 def test_its_width_follows_its_parameters():

@@ -55,9 +55,9 @@ def get_config(argument="hawk"):
   config.steps, config.length = (50_000, 1040) if copying else (20_000, 256)
   config.lr, config.schedule = 1e-3, "cosine(warmup=500)"
   config.model = ConfigDict(dict(width=64, depth=5, mixer=MIXERS[name], mlp="gated()"))
-  task = "selective_copying(tokens=16, length=1024" if copying else "induction_heads("
-  config.data = ConfigDict(dict(source=f"{task}{', ' * bool(copying)}count=10000000)"))
-  config.data.valid = f"{task}{', ' * bool(copying)}count=1000, seed=1)"
+  task = "selective_copying(length=1024" if copying else "induction_heads(letters=16"
+  config.data = ConfigDict(dict(source=f"{task}, count=10000000)"))
+  config.data.valid = f"{task}, count=1000, seed=1)"
   config.evaluate = ConfigDict(dict(every=1000))
   config.checkpoint = ConfigDict(dict(every=1000))
   return config

@@ -24,13 +24,15 @@ def rolls(config_key: str, path: str = "", part: str = "train", length: int = 16
       f"{config_key}: rolls(part={part!r}, length={length}): a part of {', '.join(PARTS)} and a "
       f"length of 2 or more are wanted"
     )
+  # NotImplementedError: of files of MATLAB 7.3
+  unreadable = (MatReadError, NotImplementedError, OSError, ValueError, TypeError, LookupError)
   ((file, _),) = find(path, config_key)[:1]
   try:
     pieces = [np.asarray(piece) for piece in loadmat(file)[f"{part}data"][0]]
     keys = {piece.shape[1:] for piece in pieces}
     if len(keys) != 1 or any(piece.ndim != 2 or (piece > 1).any() for piece in pieces):
       raise ValueError("pieces are [steps, keys] of 0 and 1")
-  except (MatReadError, OSError, ValueError, TypeError, KeyError, IndexError) as error:
+  except unreadable as error:
     raise UserError(f"{config_key}: {file} is no .mat of piano rolls ({error})") from None
   cut = [piece[at : at + length] for piece in pieces for at in range(0, len(piece) - 1, length - 1)]
   x_BTD = np.zeros((len(cut), length, *keys.pop()), np.uint8)

@@ -19,6 +19,7 @@ class Compressor(Decoder):
 
   def setup(self) -> None:
     super().setup()
+    # not a `Plain`: what only `logits` calls, `init` would not make
     self.unfold_DF = weight(self, "unfold_DF", (self.width, 4 * self.width))
     self.fold_FD = weight(self, "fold_FD", (4 * self.width, self.width))
 

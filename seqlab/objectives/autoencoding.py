@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from seqlab.errors import UserError, nearest
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer, Pictures, array_of
+from seqlab.ops.cross_entropy import binary_cross_entropy
 
 LOSSES = ("squared", "bernoulli")
 
@@ -67,7 +68,7 @@ def total(x_BYXD: jax.Array) -> jax.Array:
 
 def bernoulli(logit_BYXD: jax.Array, x_BYXD: jax.Array) -> jax.Array:
   """Cross entropy in nats of values from 0 to 1, summed over each array, [B]."""
-  return total(jax.nn.softplus(logit_BYXD) - x_BYXD * logit_BYXD)
+  return total(binary_cross_entropy(logit_BYXD, x_BYXD))
 
 
 def beside(x_BYXD: jax.Array, y_BYXD: jax.Array, count: int = 10) -> jax.Array:

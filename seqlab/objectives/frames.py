@@ -11,6 +11,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.objectives.base import Batch, Metrics, Network, OnePlayer
+from seqlab.ops.cross_entropy import binary_cross_entropy
 
 
 class Frames(OnePlayer):
@@ -32,7 +33,7 @@ class Frames(OnePlayer):
     logits_BTD = self.network(params[player], *self.inputs(batch), key=key)[:, :-1]
     x_BTD, weight_BT = batch["x_BTD"][:, 1:], batch["weight_BT"][:, 1:]
     weight_BT = weight_BT * batch["weight_B"][:, None]
-    nll_BT = jnp.sum(jax.nn.softplus(logits_BTD) - x_BTD * logits_BTD, -1)
+    nll_BT = jnp.sum(binary_cross_entropy(logits_BTD, x_BTD), -1)
     total, weight = jnp.sum(nll_BT * weight_BT), jnp.sum(weight_BT)
     told_BTD, sounds_BTD = logits_BTD > 0, x_BTD > 0.5
     right, either = (

@@ -27,6 +27,11 @@ def cross_entropy(logits_NV, labels_N):
   return lse_N - jnp.take_along_axis(logits_NV, labels_N[..., None], -1)[..., 0], lse_N
 
 
+def binary_cross_entropy(logits, x):
+  """Of each number x, 0 to 1, under Bernoulli's law with these logits of the same shape."""
+  return jax.nn.softplus(logits) - x * logits
+
+
 def chunked_cross_entropy_naive(x_BTD, head_VD, labels_BT, weight_BT, *, z_loss: float = 0.0):
   """All logits at once."""
   logits_BTV = product(x_BTD, head_VD, (2,), (1,))
