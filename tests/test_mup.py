@@ -1,6 +1,7 @@
 """Width transfer: scales by letters, nothing changes at the base, and what moves has one size."""
 
 import json
+import random
 
 import numpy as np
 import pytest
@@ -23,8 +24,17 @@ MUP = "init.adapt=mup(base=16)"
 
 
 @pytest.fixture(scope="module")
-def data():
-  return data_of(load("", SMALL), tell=lambda line: None)
+def data(tmp_path_factory):
+  """A text that is the same everywhere: the library's own differs from Python to Python, and with
+  it how far features move.
+  """
+  folder, draw = tmp_path_factory.mktemp("mup"), random.Random(0)
+  words = ["".join(draw.choices("abcdefgh", k=draw.randint(1, 6))) for _ in range(60)]
+  lines = (" ".join(draw.choices(words, k=9)) for _ in range(400))
+  (folder / "text.txt").write_text("\n".join(lines))
+  source = f"data.source=text(path='{folder}/text.txt', documents='line')"
+  config = load("", [*SMALL, source, f"data.store={folder}/store"])
+  return data_of(config, tell=lambda line: None)
 
 
 def scales_of(data, *more):
