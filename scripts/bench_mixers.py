@@ -3,7 +3,7 @@
 A decoder of plain blocks is trained on random tokens, and writes on with a state that as many fit
 into, each in a process of its own; attention's runs beside it, segment by segment in turn, and the
 ratio is the median of the pairs'. The width is what brings a mixer to the wanted parameters. Slopes
-are of log time against log length: 1 is linear, 0 constant.
+are of the log time of a row, or of a token written, against log length: 1 is linear, 0 constant.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from test_commands import result, seqlab
+from commands import here, result, seqlab
 
 from seqlab.cli import main
 
@@ -27,7 +27,7 @@ def pairs(tmp_path_factory):
     "--config.model.name=encoder_decoder", "--config.lr=0.02",
     "--config.data.valid=hash(fraction=0.2, test=0.2)",
   ]  # fmt: skip
-  seqlab("train", *flags, CLEAN)
+  here("train", *flags, CLEAN)
   return folder / "run", data, flags
 
 
@@ -55,16 +55,16 @@ def test_sources_and_references_are_cleaned(pairs, capsys):
 
 def test_other_data_is_cleaned_and_another_cleaning_is_another_run(pairs):
   run, data, flags = pairs
-  said = seqlab("evaluate", f"--workdir={run}", f"--data={data}")
+  said = here("evaluate", f"--workdir={run}", f"--data={data}")
   assert "perplexity" in result(run, "data") and "unknown tokens" not in said
-  said = seqlab("train", *flags, code=2)
+  said = here("train", *flags, code=2)
   assert "data.clean: \"lower() | words(language='european')\", now ''" in said
 
 
 def test_a_prompt_is_cleaned(tmp_path, capsys):
   (tmp_path / "text").write_text("".join("Round AND round it goes.\n" for _ in range(100)))
   run = f"--workdir={tmp_path / 'run'}"
-  seqlab(
+  here(
     "train", run, *TINY, CLEAN, f"--config.data.store={tmp_path / 'store'}",
     f"--config.data.source=text(path='{tmp_path / 'text'}', documents='line')",
     "--config.steps=10", "--config.lr=0.02",

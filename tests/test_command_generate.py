@@ -5,7 +5,7 @@ import random
 
 import numpy as np
 import pytest
-from test_commands import result, seqlab
+from commands import here, result, seqlab
 
 from seqlab import maps, pictures
 from seqlab.cli import main
@@ -37,7 +37,7 @@ def config(tmp_path_factory):
 def trained(config):
   folder, flags = config
   run = f"--workdir={folder / 'run'}"
-  seqlab("train", run, *flags, "--config.steps=300", "--config.lr=0.01")
+  here("train", run, *flags, "--config.steps=300", "--config.lr=0.01")
   return folder / "run"
 
 
@@ -51,7 +51,7 @@ def test_what_is_written_from_sources(trained):
 
 
 def test_the_scores_of_a_set(trained):
-  said = seqlab("generate", f"--workdir={trained}")
+  said = here("generate", f"--workdir={trained}")
   lines = [json.loads(line) for line in (trained / "generate_valid.jsonl").read_text().splitlines()]
   right = sum(line["written"] == line["reference"] for line in lines) / len(lines)
   assert right > 0.9 and f"{100 * right:.2f}" in said
@@ -59,26 +59,26 @@ def test_the_scores_of_a_set(trained):
   assert "distinct-2" in said and "repetition-4" in said
   greedy = trained / "greedy.jsonl"
   (trained / "generate_valid.jsonl").rename(greedy)
-  said = seqlab("generate", f"--workdir={trained}", "--beams=1", f"--against={greedy}")
+  said = here("generate", f"--workdir={trained}", "--beams=1", f"--against={greedy}")
   assert "less the other's" in said
   lacking = trained / "lacking.jsonl"
   lacking.write_text(greedy.read_text().replace('"written"', '"said"'))
-  said = seqlab("generate", f"--workdir={trained}", f"--against={lacking}", code=2)
+  said = here("generate", f"--workdir={trained}", f"--against={lacking}", code=2)
   assert "lacking.jsonl: not what `seqlab generate` writes" in said
   greedy.write_text(greedy.read_text().replace("one", "two"))
-  said = seqlab("generate", f"--workdir={trained}", f"--against={greedy}", code=2)
+  said = here("generate", f"--workdir={trained}", f"--against={greedy}", code=2)
   assert "greedy.jsonl: of other examples than these" in said
 
 
 def test_evaluate_counts_the_target_alone(config, trained):
   _, flags = config
-  said = seqlab("evaluate", f"--workdir={trained}")
+  said = here("evaluate", f"--workdir={trained}")
   assert "bits per byte" in said and "tokens counted" in said
   once = result(trained)["loss"]
-  seqlab("evaluate", f"--workdir={trained}", "--batch=5", devices=3)
+  here("evaluate", f"--workdir={trained}", "--batch=5", devices=3)
   assert result(trained)["loss"] == pytest.approx(once, rel=1e-5)
   source = flags[0].partition("=")[2]
-  seqlab("evaluate", f"--workdir={trained}", f"--data={source}")
+  here("evaluate", f"--workdir={trained}", f"--data={source}")
   assert result(trained, "data")["perplexity"] < 1.5
 
 
@@ -117,25 +117,23 @@ def test_what_was_looked_at_is_drawn(trained, capsys):
 def test_what_does_not_fit_says_so(config, trained):
   folder, flags = config
   run = f"--workdir={folder / 'none'}"
-  said = seqlab("train", run, *flags, "--config.model.name=decoder", code=2)
+  said = here("train", run, *flags, "--config.model.name=decoder", code=2)
   assert "config.model.name='decoder': sequence_to_sequence() trains 'encoder_decoder'" in said
-  said = seqlab("train", run, *flags, "--config.objective=language_model()", code=2)
+  said = here("train", run, *flags, "--config.objective=language_model()", code=2)
   assert "config.model.name='encoder_decoder': language_model() trains 'decoder'" in said
-  said = seqlab("train", run, *flags, "--config.length=4", code=2)
+  said = here("train", run, *flags, "--config.length=4", code=2)
   assert "config.length=4: the longest side of a pair has" in said
-  said = seqlab("generate", f"--workdir={trained}", f"--source={'eins ' * 40}", code=2)
+  said = here("generate", f"--workdir={trained}", f"--source={'eins ' * 40}", code=2)
   assert "tokens; 1 to 23 are wanted" in said
-  said = seqlab("generate", f"--workdir={trained}", f"--data=text(path='{folder / 'en'}')", code=2)
+  said = here("generate", f"--workdir={trained}", f"--data=text(path='{folder / 'en'}')", code=2)
   assert "holds no pairs; name the other side with source='…'" in said
-  assert "four" in seqlab(
-    "generate", f"--workdir={trained}", "--source=vier", b"--source=eins \xff"
-  )
+  assert "four" in here("generate", f"--workdir={trained}", "--source=vier", b"--source=eins \xff")
   was = (folder / "en").read_text()
   (folder / "en").write_text(was.replace("one", "ONE"))
-  said = seqlab("generate", f"--workdir={trained}", code=2)
+  said = here("generate", f"--workdir={trained}", code=2)
   (folder / "en").write_text(was)
   assert "is no longer what this run was trained on" in said
-  said = seqlab("sample", f"--workdir={trained}", code=2)
+  said = here("sample", f"--workdir={trained}", code=2)
   assert "writes no text" in said
 
 
@@ -152,17 +150,17 @@ def test_a_masked_language_model_lends_its_encoder_to_a_classifier(tmp_path):
     "--config.model.mixer=attention(heads=2) | min_gru()", "--config.length=16",
     f"--config.data.store={tmp_path / 'data'}", "--config.lr=0.01",
   ]  # fmt: skip
-  said = seqlab(
+  said = here(
     "train", f"--workdir={tmp_path / 'masked'}", *flags, f"{source})", "--config.steps=80",
     "--config.objective=masked_language_model(rate=0.2)", "--config.data.rows=packed",
   )  # fmt: skip
   assert "perplexity" in said and "bits_per_byte" not in said
-  seqlab("evaluate", f"--workdir={tmp_path / 'masked'}")
+  here("evaluate", f"--workdir={tmp_path / 'masked'}")
   once = result(tmp_path / "masked")
   assert once["perplexity"] < 12, "the tokens of a row's other kind are ruled out"
-  seqlab("evaluate", f"--workdir={tmp_path / 'masked'}", "--batch=3")
+  here("evaluate", f"--workdir={tmp_path / 'masked'}", "--batch=3")
   assert result(tmp_path / "masked")["loss"] == pytest.approx(once["loss"], rel=1e-5)
-  said = seqlab(
+  said = here(
     "train", f"--workdir={tmp_path / 'tuned'}", *flags, f"{source}, label='kind')",
     "--config.objective=classification()", "--config.steps=20",
     f"--config.init.path={tmp_path / 'masked'}",

@@ -6,7 +6,7 @@ import types
 
 import numpy as np
 import pytest
-from test_commands import seqlab
+from commands import here, seqlab
 
 from seqlab.cli import main
 from seqlab.data.tags import may_follow
@@ -47,7 +47,7 @@ def tagger(small):
     "--config.data.source=entities(sentences=400)", "--config.length=80",
     "--config.data.valid=entities(sentences=60, part='held_out')",
   ]  # fmt: skip
-  seqlab("train", f"--workdir={folder / 'tagger'}", *flags, "--config.steps=60")
+  here("train", f"--workdir={folder / 'tagger'}", *flags, "--config.steps=60")
   return folder / "tagger", flags
 
 
@@ -66,7 +66,7 @@ def classifier(small):
     *flags, "--config.objective=classification()", "--config.length=16",
     f"--config.data.source=jsonl(path='{folder / 'rows.jsonl'}', label='label')",
   ]  # fmt: skip
-  seqlab("train", f"--workdir={folder / 'classifier'}", *flags, "--config.steps=40")
+  here("train", f"--workdir={folder / 'classifier'}", *flags, "--config.steps=40")
   return folder / "classifier", folder
 
 
@@ -183,7 +183,7 @@ def test_sets_of_classes(letters, capsys):
   folder, flags = letters
   run, source = folder / "sets", f"csv(path='{folder / 'letters.csv'}', label='letters')"
   flags = [*flags, "--config.objective=multi_label_classification(separator='|')"]
-  told = seqlab(
+  told = here(
     "train", f"--workdir={run}", *flags, "--config.steps=80", f"--config.data.source={source}"
   )
   told = said(capsys, "predict", f"--workdir={run}")
@@ -208,7 +208,7 @@ def test_numbers(letters, capsys):
   folder, flags = letters
   run, source = folder / "numbers", f"csv(path='{folder / 'letters.csv'}', label='half')"
   flags = [*flags, "--config.objective=regression()"]
-  told = seqlab(
+  told = here(
     "train", f"--workdir={run}", *flags, "--config.steps=120", f"--config.data.source={source}"
   )
   told = said(capsys, "predict", f"--workdir={run}")

@@ -5,11 +5,10 @@ alone.
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 
 import pytest
+from commands import here, result, seqlab
 
 from seqlab.cli import COMMANDS
 from seqlab.nn.mixers import MIXERS
@@ -33,20 +32,6 @@ class Pointwise(Mixer):
 
 MIXERS["pointwise"] = Pointwise
 """
-
-
-def seqlab(*arguments, code=0, devices=1, both=False):
-  """What the command says on stdout; on `both`, or where it is to fail, on stderr too."""
-  environment = {**os.environ, "JAX_NUM_CPU_DEVICES": str(devices)}
-  raw = [a if isinstance(a, bytes) else str(a) for a in arguments]
-  command = [sys.executable, "-m", "seqlab.cli", *raw]
-  done = subprocess.run(command, env=environment, capture_output=True, text=True)
-  assert done.returncode == code, done.stderr
-  return done.stdout + done.stderr if both or code == 2 else done.stdout
-
-
-def result(folder, name="valid"):
-  return json.loads((folder / f"evaluate_{name}.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +82,7 @@ def test_train_leaves_what_a_reader_needs(trained):
 
 def test_a_finished_run_is_not_run_again(flags, trained):
   card = (trained / "card.md").read_text()
-  said = seqlab(
+  said = here(
     "train", f"--workdir={trained}", *flags[1], "--config.steps=60", "--config.lr=0.02",
     "--config.schedule=constant(warmup=5)",
   )  # fmt: skip
@@ -108,7 +93,7 @@ def test_a_finished_run_is_not_run_again(flags, trained):
 def test_evaluate_gives_the_same_whatever_the_batch(trained):
   found = []
   for batch, devices in ((0, 1), (3, 1), (7, 3), (0, 3)):
-    said = seqlab("evaluate", f"--workdir={trained}", f"--batch={batch}", devices=devices)
+    said = here("evaluate", f"--workdir={trained}", f"--batch={batch}", devices=devices)
     assert "perplexity" in said and "bits per character" in said
     numbers = result(trained).items()
     found.append({name: value for name, value in numbers if isinstance(value, float)})
@@ -123,7 +108,7 @@ def test_evaluate_gives_the_same_whatever_the_batch(trained):
 def test_evaluate_on_another_text(flags, trained):
   other = flags[0] / "other.txt"
   other.write_text("zebra quick fox\n" * 40)
-  seqlab("evaluate", f"--workdir={trained}")
+  here("evaluate", f"--workdir={trained}")
   own = result(trained)
   data = f"--data=text(path='{other}', documents='line')"
   said = seqlab("evaluate", f"--workdir={trained}", data)
@@ -140,27 +125,27 @@ def test_a_run_is_enough_to_sample_and_other_text_is_not_taken_for_its_own(flags
   text = tmp_path / "text.txt"
   text.write_text(TEXT, encoding="utf-8")
   run = tmp_path / "run"
-  seqlab(
+  here(
     "train", f"--workdir={run}", *config, "--config.steps=2",
     f"--config.data.source=text(path='{text}', documents='line')",
     f"--config.data.store={tmp_path / 'store'}",
   )  # fmt: skip
   options = "sample", f"--workdir={run}", "--temperature=0", "--tokens=9", "--prompt=the"
-  before = seqlab(*options)
+  before = here(*options)
   text.write_text("zyxwvutsrq" + TEXT[::-1], encoding="utf-8")
-  assert seqlab(*options) == before
-  said = seqlab("evaluate", f"--workdir={run}", code=2)
+  assert here(*options) == before
+  said = here("evaluate", f"--workdir={run}", code=2)
   assert "no longer what this run was trained on" in said and said.count("\n") == 1
   text.unlink()
   shutil.rmtree(tmp_path / "store")
-  assert seqlab(*options) == before
+  assert here(*options) == before
   text.write_text(TEXT, encoding="utf-8")
-  seqlab("evaluate", f"--workdir={run}")
+  here("evaluate", f"--workdir={run}")
 
 
 def test_sample_of_what_it_has_never_seen(trained):
   options = "sample", f"--workdir={trained}", "--tokens=40", "--temperature=50"
-  said = seqlab(*options, "--prompt=the ΩΩ", "--samples=3", both=True)
+  said = here(*options, "--prompt=the ΩΩ", "--samples=3", both=True)
   assert said.count("the model has never seen 'Ω'") == 1
   assert "\ufffd" not in said, "unknown characters are never drawn"
   assert "never seen" in seqlab(*options, b"--prompt=\xff", both=True)
@@ -168,7 +153,7 @@ def test_sample_of_what_it_has_never_seen(trained):
 
 def test_a_result_that_cannot_be_written(trained):
   (trained / "evaluate_train.json").mkdir()
-  said = seqlab("evaluate", f"--workdir={trained}", "--split=train", code=2)
+  said = here("evaluate", f"--workdir={trained}", "--split=train", code=2)
   assert "evaluate_train.json: cannot be written (Is a directory)" in said
 
 
@@ -183,50 +168,50 @@ def test_a_classifier_keeps_its_classes(flags, tmp_path):
   words = {"ants": "aaaa", "bees": "bbbb", "cats": "cccc"}
   rows = [(f"{word}{n}", kind) for n in range(60) for kind, word in words.items()]
   run = f"--workdir={tmp_path / 'run'}"
-  seqlab(
+  here(
     "train", run, *config, f"--config.data.source={source('all', rows)}",
     "--config.data.tokenizer=bytes()", "--config.objective=classification()",
     "--config.steps=60", "--config.lr=0.01",
   )  # fmt: skip
   cats = source("cats", [row for row in rows if row[1] == "cats"])
   bees = source("bees", [row for row in rows if row[1] == "bees"])
-  seqlab("evaluate", run, f"--data={cats}")
+  here("evaluate", run, f"--data={cats}")
   assert result(tmp_path / "run", "data")["accuracy"] == 1
-  said = seqlab("evaluate", run, f"--data={cats} | {bees}", devices=3)
+  said = here("evaluate", run, f"--data={cats} | {bees}", devices=3)
   assert result(tmp_path / "run", "data")["accuracy"] == 1 and "120" in said
   dogs = source("dogs", [("dddd", "dogs"), *rows])
-  said = seqlab("evaluate", run, f"--data={dogs}", code=2).splitlines()[-1]
+  said = here("evaluate", run, f"--data={dogs}", code=2).splitlines()[-1]
   assert "unknown labels dogs; the classes are ants, bees, cats" in said
 
 
 def test_lanes_of_a_carried_state_are_those_of_the_run(flags, tmp_path):
   _, config = flags
-  seqlab(
+  here(
     "train", f"--workdir={tmp_path}", *config, "--config.steps=4",
     "--config.objective=language_model(carry=True)", "--config.model.mixer=min_gru()",
   )  # fmt: skip
   found = []
   for devices in (1, 3):
-    seqlab("evaluate", f"--workdir={tmp_path}", devices=devices)
+    here("evaluate", f"--workdir={tmp_path}", devices=devices)
     found.append(result(tmp_path)["loss"])
   assert found[0] == pytest.approx(found[1], rel=1e-6)
-  assert "config.batch=4 lanes" in seqlab("evaluate", f"--workdir={tmp_path}", "--batch=8", code=2)
+  assert "config.batch=4 lanes" in here("evaluate", f"--workdir={tmp_path}", "--batch=8", code=2)
 
 
 def test_sample(trained):
   options = [f"--workdir={trained}", "--prompt=春眠", "--temperature=0", "--tokens=20"]
   said = seqlab("sample", *options)
   assert said.startswith("春眠不觉晓")
-  assert seqlab("sample", *options, "--stop=晓").strip() == "春眠不觉"
-  several = seqlab("sample", *options, "--prompt=the c", "--samples=2")
+  assert here("sample", *options, "--stop=晓").strip() == "春眠不觉"
+  several = here("sample", *options, "--prompt=the c", "--samples=2")
   assert several.count("--- ") == 4 and "春眠不觉晓" in several and "the cat" in several
 
 
 def test_flops_reads_no_text_where_the_tokenizer_needs_none():
   absent = "--config.data.source=text(path='no/such/file')"
-  assert "state bytes" in seqlab("flops", absent, "--config.data.tokenizer=bytes()")
+  assert "state bytes" in here("flops", absent, "--config.data.tokenizer=bytes()")
   game = "--config.model.name=sequence_gan()", "--config.objective=sequence_adversarial()"
-  assert "counts stacks of mixers" in seqlab("flops", absent, *game, code=2)
+  assert "counts stacks of mixers" in here("flops", absent, *game, code=2)
 
 
 def test_flops(flags):
@@ -236,14 +221,14 @@ def test_flops(flags):
 
 @pytest.mark.slow
 def test_flops_of_every_mixer():
-  said = seqlab("flops", "--all", "--config.model.width=16")
+  said = here("flops", "--all", "--config.model.width=16")
   assert all(f"{name}()" in said for name in MIXERS) and "16,384" in said
-  assert "heads=4 does not divide" in seqlab("flops", "--all", "--config.model.width=30", code=2)
+  assert "heads=4 does not divide" in here("flops", "--all", "--config.model.width=30", code=2)
 
 
 def test_check_wants_to_be_told_what_to_check():
-  assert "give --all" in seqlab("check", code=2)
-  assert "give it alone" in seqlab("check", "--mutants", "--all", code=2)
+  assert "give --all" in here("check", code=2)
+  assert "give it alone" in here("check", "--mutants", "--all", code=2)
 
 
 def test_check_proves_a_mixer_of_ones_own_and_names_the_law_that_is_broken(flags):

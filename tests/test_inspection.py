@@ -6,8 +6,8 @@ import random
 
 import numpy as np
 import pytest
+from commands import here
 from rich.cells import cell_len
-from test_commands import seqlab
 
 from seqlab.cli import main
 from seqlab.data.statistics import QUANTILES, histogram, lengths, occurrences, quantiles
@@ -80,7 +80,7 @@ def test_inspect_of_pairs_and_of_a_pipe(spec):
   folder, _ = spec
   data = f"parallel(path='{folder / 'a.txt'}', source='{folder / 'b.txt'}')"
   flags = [f"--config.data.source={data}", f"--config.data.store={folder / 'store'}"]
-  said = seqlab("prepare", *flags, "--config.data.valid=hash(fraction=0)", "--inspect")
+  said = here("prepare", *flags, "--config.data.valid=hash(fraction=0)", "--inspect")
   lines = [" ".join(line.split()) for line in said.splitlines()]
   assert "train sources train targets valid sources valid targets" in lines
   assert "texts and their tokens" in said and "\x1b" not in said

@@ -45,6 +45,8 @@ BAD = {
   "slstm(conv=-1)": "conv=-1",
   "tcn(dilations=(1, 0))": "dilations=(1, 0)",
   "parallel(left='gla(rank=0)')": "rank=0",
+  "attention(positions='alibi', rope_scale=2.0)": "rope_scale=2.0: positions='alibi' have none",
+  "lstm(forget_bias=1e400)": "forget_bias=inf must be finite",
 }
 
 

@@ -527,6 +527,41 @@ def test_rope_scores_depend_on_distance_alone(options):
     assert max(far) < 0.5 * max(near)
 
 
+def test_xpos_over_a_scale_falls_off_as_at_the_distance_divided_by_it():
+  d = Draw("scale", "float32")
+  q, k, at = d.normal(1, 1, 1, 8), d.normal(1, 1, 1, 8), lambda i: jnp.full((1, 1), i)
+
+  def score(distance, scale):
+    return jnp.vdot(rope(q, at(distance), scale=scale, xpos=1), rope(k, at(0), xpos=-1))
+
+  np.testing.assert_allclose(score(512, 4.0), score(128, 1.0), rtol=1e-5)
+
+
+def test_a_layer_norm_keeps_its_digits_far_from_zero():
+  x = np.random.default_rng(0).normal(1000, 1, (4, 256)).astype("f4")
+  wanted = (x - x.mean(-1, keepdims=True, dtype="f8")) / x.std(-1, keepdims=True, dtype="f8")
+  np.testing.assert_allclose(layer_norm(x, np.ones(256, "f4")), wanted, atol=1e-3)
+
+
+@pytest.mark.parametrize("decay", [-1e3, -1e6])
+def test_what_a_document_forgot_costs_the_next_no_digits(decay):
+  """Both are of one chunk."""
+  d = Draw("forgetting", "float32")
+  q, k, v = (d.normal(1, 2, 40, 4) for _ in range(3))
+  i, f = d.normal(1, 2, 40), jnp.full((1, 2, 40), -0.1).at[:, :, :20].set(decay)
+  reset = jnp.zeros((1, 40), bool).at[:, [0, 20]].set(True)
+  start = jnp.zeros((1, 2, 4, 4)), jnp.zeros((1, 2, 4)), jnp.zeros((1, 2))
+  alone = jnp.ones_like(reset[:, 20:]).at[:, 1:].set(False)
+  second = mlstm(*(x[:, :, 20:] for x in (q, k, v, i, f)), alone, *start)
+  both = mlstm(q, k, v, i, f, reset, *start)
+  np.testing.assert_allclose(both[0][:, :, 20:], second[0], rtol=1e-4, atol=1e-5)
+
+  def total(f):
+    return jnp.sum(jnp.cos(mlstm(q, k, v, i, f, reset, *start)[0]))
+
+  assert np.isfinite(jax.grad(total)(f)).all()
+
+
 def test_sinusoids_turn_by_the_distance_alone():
   near, far = sinusoids(jnp.array([[3, 5, 1003, 1005]]), 8)[0].reshape(2, 2, 8)
   np.testing.assert_allclose(jnp.vdot(*near), jnp.vdot(*far), atol=1e-3)

@@ -48,10 +48,16 @@ def test_the_fast_form_equals_the_naive_one():
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=2e-5), *every(q, k, v))
 
 
-@pytest.fixture(scope="module", params=["attention", "mla", "differential_attention"])
+KINDS = (
+  *("attention(heads=2)", "mla(heads=2)", "differential_attention(heads=2)"),
+  "parallel(left='min_gru()', right='attention(heads=2)')",
+)
+
+
+@pytest.fixture(scope="module", params=KINDS)
 def member(request):
   """A kind of attention over a prefix, and what it makes of the documents above."""
-  made = prefixed(mixer(f"{request.param}(heads=2)"))
+  made = prefixed(mixer(request.param))
   assert made.reads_prefix
   x_BTD = np.random.default_rng(1).normal(size=(1, 12, 8)).astype("f4")
   return made, drawn(made.init, x_BTD, POS_BT), x_BTD, jax.jit(made.apply)

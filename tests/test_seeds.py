@@ -1,14 +1,10 @@
 """`config.seeds` and `config.lrs`: runs in one program are those that each would be alone."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 
 import pytest
-
-from seqlab.cli import main
+from commands import here
 
 FLAGS = {
   "steps": 4, "batch": 4, "length": 8, "model.width": 8, "model.depth": 1, "inner_steps": 2,
@@ -17,15 +13,10 @@ FLAGS = {
 }  # fmt: skip
 
 
-def train(workdir, **more):
-  """In a process with one device."""
+def train(workdir, code=0, devices=1, **more):
+  """What it says."""
   flags = [f"--config.{key}={value}" for key, value in {**FLAGS, **more}.items()]
-  done = subprocess.run(
-    [sys.executable, "-m", "seqlab.cli", "train", f"--workdir={workdir}", *flags],
-    env={**os.environ, "JAX_NUM_CPU_DEVICES": "1"}, capture_output=True, text=True,
-  )  # fmt: skip
-  assert done.returncode == 0, done.stderr
-  return done.stdout
+  return here("train", f"--workdir={workdir}", *flags, code=code, devices=devices)
 
 
 def told(folder):
@@ -84,7 +75,5 @@ def test_a_run_goes_on_alone_or_with_the_others(runs):
   ],
   ids=str,
 )
-def test_what_several_seeds_cannot_be(tmp_path, capsys, flags, words):
-  flags = [f"--config.{key}={value}" for key, value in {**FLAGS, **flags}.items()]
-  assert main(["train", f"--workdir={tmp_path}", *flags]) == 2
-  assert words in capsys.readouterr().err
+def test_what_several_seeds_cannot_be(tmp_path, flags, words):
+  assert words in train(tmp_path, code=2, devices=8, **flags)

@@ -6,9 +6,9 @@ import random
 import jax
 import numpy as np
 import pytest
+from commands import here
 from drawn import drawn
 from test_command_predict import WORDS, lines, said
-from test_commands import seqlab
 
 from seqlab.data.examples import Examples
 from seqlab.errors import UserError
@@ -77,7 +77,7 @@ def run(tmp_path_factory):
     "--config.log.tensorboard=False", "--config.evaluate.every=0", "--config.steps=120",
     f"--config.data.source={source}",
   ]  # fmt: skip
-  seqlab("train", f"--workdir={folder / 'run'}", *flags)
+  here("train", f"--workdir={folder / 'run'}", *flags)
   return folder / "run"
 
 

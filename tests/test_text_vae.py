@@ -6,8 +6,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from commands import here
 from drawn import drawn
-from test_commands import seqlab
 
 from seqlab import axes
 from seqlab.cli import main
@@ -159,7 +159,7 @@ def test_sentences_are_written_and_scored(tmp_path, capsys):
   }  # fmt: skip
   told = [f"--config.{key}={value}" for key, value in flags.items()]
   run = tmp_path / "run"
-  seqlab("train", *told, f"--workdir={run}")
+  here("train", *told, f"--workdir={run}")
   *_, line = (json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines())
   numbers = {name.removeprefix("valid/"): value for name, value in line.items()}
   assert numbers["perplexity"] == pytest.approx(np.exp(numbers["token_loss"]))

@@ -29,8 +29,9 @@ def out_of_chunks(x_BHCW, length: int):
 
 
 class Decays(NamedTuple):
-  """Of chunks [B, H, C, W]: `total` is what has decayed since before the chunk, [B, H, C, W, N],
-  and `began` counts the documents that began in it so far, [B, 1, C, W].
+  """Of chunks [B, H, C, W]: `total` is what has decayed since before the chunk, or since its
+  document began, [B, H, C, W, N]; `began` counts the documents that began in it so far, [B, 1, C,
+  W].
   """
 
   total: jax.Array
@@ -38,9 +39,15 @@ class Decays(NamedTuple):
 
   @classmethod
   def of(cls, g_BHTN, reset_BT, size: int) -> "Decays":
-    """From the logarithms of decays and the starts of documents of whole sequences."""
-    total = jnp.cumsum(in_chunks(g_BHTN, size), 3)
-    return cls(total, jnp.cumsum(in_chunks(reset_BT[:, None].astype(jnp.int32), size), 3))
+    """From the logarithms of decays and the starts of documents of whole sequences.
+
+    Each document is summed by itself: differences of sums would otherwise have the digits of the
+    documents before it.
+    """
+    began = jnp.cumsum(in_chunks(reset_BT[:, None].astype(jnp.int32), size), 3)
+    g = in_chunks(jnp.where(reset_BT[:, None, :, None], 0, g_BHTN), size)
+    mine = _seen(began).astype(g.dtype)
+    return cls(jnp.einsum("bocts,bhcsn->bhctn", mine, g, precision="highest"), began)
 
   def from_start(self):
     """What is left of the state before the chunk at each step, [B, H, C, W, N]."""
@@ -48,9 +55,8 @@ class Decays(NamedTuple):
 
   def to_end(self):
     """What is left at the end of the chunk of what each step added, [B, H, C, W, N]."""
-    last = self.total[..., -1:, :]
-    same = self.began == self.began[..., -1:]
-    return jnp.where(same[..., None], jnp.exp(last - self.total), 0)
+    same = (self.began == self.began[..., -1:])[..., None]
+    return _exp_where(same, self.total[..., -1:, :] - self.total)
 
   def whole(self):
     """What is left of the state before the chunk after it, [B, H, C, N]."""
@@ -58,15 +64,25 @@ class Decays(NamedTuple):
 
   def seen(self):
     """Whether what a step (second axis) adds reaches another, [B, 1, C, W, W]."""
-    order = jnp.tril(jnp.ones((self.total.shape[3],) * 2, bool))
-    return order & (self.began[..., :, None] == self.began[..., None, :])
+    return _seen(self.began)
 
   def between(self):
     """What is left at a step (first axis) of what another (second) added, [B, H, C, W, W, N]."""
     apart = self.total[..., :, None, :] - self.total[..., None, :, :]
-    seen = self.seen()[..., None]
-    # masked twice: the exponent of what lies ahead may overflow, and 0 * inf would reach gradients
-    return jnp.where(seen, jnp.exp(jnp.where(seen, apart, 0)), 0)
+    return _exp_where(self.seen()[..., None], apart)
+
+
+def _exp_where(mask, x):
+  """exp(x), and 0 elsewhere: masked twice, as an exponent may overflow there, and 0 * inf would
+  reach gradients.
+  """
+  return jnp.where(mask, jnp.exp(jnp.where(mask, x, 0)), 0)
+
+
+def _seen(began):
+  """[..., W] -> [..., W, W]: whether a step is of the document of another, and not before it."""
+  order = jnp.tril(jnp.ones((began.shape[-1],) * 2, bool))
+  return order & (began[..., :, None] == began[..., None, :])
 
 
 def carried(whole_BHCN, added_BHCNK, s_BHNK):

@@ -4,7 +4,8 @@ as that (Hyena, arXiv:2302.10866, equation 4).
     y_t = sum over lags l of h_l u_{t-l}
 
 By Fourier transforms where no document begins within a row; else lag by lag, which takes a square
-of the length.
+of the length. A transform has the digits of the largest input of a row: one a million times as
+large as others leaves rounding in outputs before it.
 """
 
 import jax.numpy as jnp

@@ -1,6 +1,7 @@
 """Normalisation over the last axis: RMSNorm (arXiv:1910.07467) and LayerNorm (arXiv:1607.06450).
 
-Statistics are made in one pass, in float32 at least; the result has the dtype of x.
+Statistics are made in float32 at least, the variance from centred values, since the difference of
+two means of squares has no digits where the mean is far from 0; the result has the dtype of x.
 """
 
 import functools
@@ -42,10 +43,9 @@ def layer_norm(x, scale_D, bias_D=None, eps: float = 1e-5):
 
 
 def _statistics(x, eps):
-  """Mean and 1 / standard deviation of the last axis; the variance is E[x^2] - E[x]^2, clamped."""
+  """Mean and 1 / standard deviation of the last axis."""
   mean = jnp.mean(x, -1, keepdims=True)
-  variance = jnp.maximum(jnp.mean(x * x, -1, keepdims=True) - mean * mean, 0)
-  return mean, lax.rsqrt(variance + eps)
+  return mean, lax.rsqrt(jnp.mean(jnp.square(x - mean), -1, keepdims=True) + eps)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2,))

@@ -10,17 +10,17 @@ from seqlab.ops.backend import wide
 def rope_naive(
   x_BTHK, pos_BT, base: float = 10000.0, fraction: float = 1.0, scale: float = 1.0, xpos: int = 0
 ):
-  """Equation 34 pair by pair: channels i and i + R/2 are turned together by the angle pos / scale *
+  """Equation 34 pair by pair: channels i and i + R/2 are turned together by the angle pos *
   base^(-2i/R), and in xPos (arXiv:2212.10554, equation 17) multiplied by ((2i/R + 0.4) / 1.4)^(±pos
-  / 512).
+  / 512), pos being over `scale`.
   """
   turned = _turned(x_BTHK.shape[-1], fraction)
   x = [x_BTHK[..., i].astype(wide(x_BTHK.dtype)) for i in range(x_BTHK.shape[-1])]
   y = list(x)
   for i in range(turned // 2):
     j = i + turned // 2
-    pos_BT1 = pos_BT[..., None].astype(wide(x_BTHK.dtype))
-    angle = pos_BT1 / scale * base ** (-2 * i / turned)
+    pos_BT1 = pos_BT[..., None].astype(wide(x_BTHK.dtype)) / scale
+    angle = pos_BT1 * base ** (-2 * i / turned)
     size = ((2 * i / turned + 0.4) / 1.4) ** (xpos * pos_BT1 / 512)
     y[i] = size * (x[i] * jnp.cos(angle) - x[j] * jnp.sin(angle))
     y[j] = size * (x[i] * jnp.sin(angle) + x[j] * jnp.cos(angle))
@@ -41,8 +41,8 @@ def rope(
   turned = _turned(x_BTHK.shape[-1], fraction)
   dtype = wide(x_BTHK.dtype)
   rate = base ** (-jnp.arange(0, turned, 2, dtype=dtype) / turned)
-  pos_BT11 = pos_BT[..., None, None].astype(dtype)
-  angle = (pos_BT11 / scale) * rate
+  pos_BT11 = pos_BT[..., None, None].astype(dtype) / scale
+  angle = pos_BT11 * rate
   cos, sin = jnp.cos(angle), jnp.sin(angle)
   if xpos:
     size = ((jnp.arange(0, turned, 2, dtype=dtype) / turned + 0.4) / 1.4) ** (xpos * pos_BT11 / 512)

@@ -17,8 +17,8 @@ from seqlab.errors import UserError, nearest
 from seqlab.nn.layers import Norm, bias, check_rate, kept, note, weight
 from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import BothWays, Mixer
+from seqlab.nn.mixers.parts import check_not_negative, check_positive, divided
 from seqlab.ops.attention import attention
-from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import Scores, attention_weights
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope, sinusoids
@@ -106,23 +106,16 @@ class Attention(Mixer):
         f"{', '.join(POSITIONS)}"
       )
     check_rate(self.dropout)
-    if self.heads < 1:
-      raise UserError(f"heads={self.heads} must be positive")
-    for name in ("kv_heads", "head_width", "window", "softcap"):
-      if not 0 <= getattr(self, name) < float("inf"):
-        raise UserError(f"{name}={getattr(self, name)} must be positive, or 0 for none given")
-    for name in ("rope_base", "rope_scale"):
-      if not 0 < getattr(self, name) < float("inf"):
-        raise UserError(f"{name}={getattr(self, name)} must be positive")
-    if not self.head_width and width % self.heads:
-      raise UserError(
-        f"heads={self.heads} does not divide the width {width}; choose a divisor, or set head_width"
-      )
+    check_positive(self, "heads", "rope_base", "rope_scale")
+    check_not_negative(self, "kv_heads", "head_width", "window", "softcap")
+    head_width = self.head_width or divided(width, self.heads, "the width", "set head_width")
     if self.kv_heads and self.heads % self.kv_heads:
       raise UserError(f"kv_heads={self.kv_heads} does not divide heads={self.heads}")
-    head_width = self.head_width or width // self.heads
-    if self.positions in ("rope", "xpos") and head_width % 2:
+    turns = self.positions in ("rope", "xpos")
+    if turns and head_width % 2:
       raise UserError(f"head_width={head_width} must be even for {self.positions}")
+    if not turns and self.rope_scale != 1:
+      raise UserError(f"rope_scale={self.rope_scale}: positions={self.positions!r} have none")
 
   def _heads(self, width: int) -> tuple[int, int]:
     self.check(width)
@@ -134,9 +127,8 @@ class Attention(Mixer):
       y_BTHK += bias(self, f"{name}_bias_HK", (heads, head_width)).astype(y_BTHK.dtype)
     return axes.constrain(y_BTHK, "BTHK")
 
-  def _kept(self, q_BHTK: jax.Array, k_BHSK: jax.Array) -> jax.Array | None:
-    shape = (*q_BHTK.shape[:3], k_BHSK.shape[2])
-    return kept(self, self.dropout, shape, jnp.float32)
+  def _kept(self, q_BHTK: jax.Array, keys: int) -> jax.Array | None:
+    return kept(self, self.dropout, (*q_BHTK.shape[:3], keys), jnp.float32)
 
   def _attend(
     self,
@@ -152,15 +144,11 @@ class Attention(Mixer):
     mask = cache.mask(pos_BT, state, self.window, self.causal, prefix_BT)
     if state is None:
       note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, mask, scores))
-      kept_BHTS = self._kept(q_BHTK, k_BHTK)
+      kept_BHTS = self._kept(q_BHTK, pos_BT.shape[1])
       return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS), None
-    k_BHSK, v_BHSK = (state[name].astype(q_BHTK.dtype) for name in ("k_BHSK", "v_BHSK"))
-    if pos_BT.shape[1] == 1 and not self.has_rng("dropout"):  # a prefix of one token is itself
-      mask = mask._replace(prefix_BS=None)
-      y_BHTK = attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores)
-    else:
-      k_BHSK, v_BHSK = jnp.concatenate([k_BHSK, k_BHTK], 2), jnp.concatenate([v_BHSK, v_BHTK], 2)
-      y_BHTK = attention(q_BHTK, k_BHSK, v_BHSK, mask, scores, self._kept(q_BHTK, k_BHSK))
+    k_BHSK, v_BHSK = state["k_BHSK"], state["v_BHSK"]
+    kept_BHTS = self._kept(q_BHTK, k_BHSK.shape[2] + pos_BT.shape[1])
+    y_BHTK = cache.attend(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS)
     return y_BHTK, cache.kept(state, dict(k_BHSK=k_BHTK, v_BHSK=v_BHTK), pos_BT, y_BHTK)
 
 

@@ -13,8 +13,9 @@ import numpy as np
 
 from seqlab import axes
 from seqlab.errors import UserError
-from seqlab.ops.attention import EMPTY
-from seqlab.ops.attention_weights import Mask
+from seqlab.ops.attention import EMPTY, attention
+from seqlab.ops.attention_step import attention_step
+from seqlab.ops.attention_weights import Mask, Scores
 from seqlab.ops.backend import after
 
 
@@ -75,6 +76,27 @@ def mask(
   if prefix_BT is not None:  # all that is in the cache was before
     found = found._replace(prefix_BS=jnp.pad(prefix_BT, ((0, 0), (count, 0))))
   return found
+
+
+def attend(
+  q_BHTK: jax.Array,
+  k_BHTK: jax.Array,
+  v_BHTK: jax.Array,
+  k_BHSK: jax.Array,
+  v_BHSK: jax.Array,
+  mask: Mask,
+  scores: Scores = Scores(),  # noqa: B008
+  kept_BHTS: jax.Array | None = None,
+) -> jax.Array:
+  """Attention of further tokens over the keys and values of a cache, and then over their own.
+  kept_BHTS: of dropout.
+  """
+  k_BHSK, v_BHSK = k_BHSK.astype(q_BHTK.dtype), v_BHSK.astype(q_BHTK.dtype)
+  if q_BHTK.shape[2] == 1 and kept_BHTS is None:
+    mask = mask._replace(prefix_BS=None)  # a prefix of one token is itself
+    return attention_step(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores)
+  every_k, every_v = jnp.concatenate([k_BHSK, k_BHTK], 2), jnp.concatenate([v_BHSK, v_BHTK], 2)
+  return attention(q_BHTK, every_k, every_v, mask, scores, kept_BHTS)
 
 
 def kept(state: dict, new: dict, pos_BT: jax.Array, output: jax.Array) -> dict:

@@ -19,7 +19,6 @@ from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.nn.mixers.parts import check_positive, divided, heads_first, projected, to_width
 from seqlab.ops.attention import attention
-from seqlab.ops.attention_step import attention_step
 from seqlab.ops.rope import rope
 
 
@@ -64,11 +63,7 @@ class DifferentialAttention(Mixer):
     def read(q: jax.Array, k: jax.Array, name: str) -> jax.Array:
       if state is None:
         return attention(q, k, v, mask)
-      old_k, old_v = (state[n].astype(q.dtype) for n in (f"{name}_BHSK", "v_BHSK"))
-      if pos_BT.shape[1] == 1:  # a prefix of one token is itself
-        return attention_step(q, k, v, old_k, old_v, mask._replace(prefix_BS=None))
-      k, every_v = jnp.concatenate([old_k, k], 2), jnp.concatenate([old_v, v], 2)
-      return attention(q, k, every_v, mask)
+      return cache.attend(q, k, v, state[f"{name}_BHSK"], state["v_BHSK"], mask)
 
     # as the authors draw them
     l_K = {n: weight(self, f"lambda_{n}_K", (size,), std=0.1) for n in names}

@@ -49,7 +49,7 @@ class LRU(Mixer):
     hidden, start = self.hidden or width, state or self.init_state(x_BTD.shape[0], width, 0)
 
     def squares(key: jax.Array) -> jax.Array:  # even over the ring's area
-      return jax.random.uniform(key, (hidden,), minval=self.low**2, maxval=self.high**2)
+      return jax.random.uniform(key, (hidden,), minval=max(self.low**2, 1e-6), maxval=self.high**2)
 
     nu_F = self.param("nu_F", lambda key: jnp.log(-0.5 * jnp.log(squares(key))))
     theta_F = self.param(

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.nn.layers import bias
+from seqlab.nn.mixers.parts import check_finite
 from seqlab.nn.mixers.recurrent import Recurrent, gates, recurrent_weight
 from seqlab.ops.lstm import lstm
 
@@ -25,6 +26,10 @@ class LSTM(Recurrent):
 
   forget_bias: float = 1.0
   peephole: bool = False
+
+  def check(self, width: int) -> None:
+    super().check(width)
+    check_finite(self, "forget_bias")
 
   def recur(
     self, x_BTD: jax.Array, pos_BT: jax.Array, start: dict, hidden: int

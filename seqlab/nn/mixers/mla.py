@@ -5,8 +5,9 @@ made of a short vector a token, and that alone is kept.
     k_t = [c_t @ W_k; rope(x_t @ W_r)]       heads share the second part    equations 10, 14 to 17
     v_t = c_t @ W_v                                                         equation 11
 
-Over a whole sequence keys and values are made. Over a cache they never are: W_k goes to the queries
-and W_v to the outputs, so that all heads read the latent vectors themselves.
+Queries are made of x itself, without the short vector of equations 12 and 13, which saves memory
+of training alone. Over a whole sequence keys and values are made. Over a cache they never are: W_k
+goes to the queries and W_v to the outputs, so that all heads read the latent vectors themselves.
 """
 
 from typing import Any, ClassVar
@@ -28,7 +29,6 @@ from seqlab.nn.mixers.parts import (
   to_width,
 )
 from seqlab.ops.attention import attention
-from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import Scores
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -90,13 +90,8 @@ class MLA(Mixer):
     q, k = heads_first(
       jnp.append(q_BTHR, turned_BTHK, -1), jnp.append(c_BTR[:, :, None], r_BT1K, -1)
     )
-    old = state["latent_BHSK"].astype(q.dtype)
-    if pos_BT.shape[1] == 1:  # a prefix of one token is itself
-      mask = mask._replace(prefix_BS=None)
-      y = attention_step(q, k, k[..., :latent], old, old[..., :latent], mask, scores)
-    else:
-      every = jnp.concatenate([old, k], 2)
-      y = attention(q, every, every[..., :latent], mask, scores)
+    old = state["latent_BHSK"]
+    y = cache.attend(q, k, k[..., :latent], old, old[..., :latent], mask, scores)
     y_BTHK = jnp.einsum("bhtr,rhk->bthk", y, v_RHK.astype(y.dtype))
     return to_width(self, y_BTHK, width), cache.kept(state, dict(latent_BHSK=k), pos_BT, y)
 

@@ -30,6 +30,13 @@ def check_not_negative(mixer: nn.Module, *names: str) -> None:
       raise UserError(f"{name}={getattr(mixer, name)} must be positive, or 0")
 
 
+def check_finite(mixer: nn.Module, *names: str) -> None:
+  """Raises a UserError where a number among these fields is infinite or none."""
+  for name in names:
+    if not math.isfinite(getattr(mixer, name)):
+      raise UserError(f"{name}={getattr(mixer, name)} must be finite")
+
+
 def check_steps(mixer: nn.Module) -> None:
   """Of state-space models that are held over time steps `slowest` to `fastest`."""
   slowest, fastest = mixer.slowest, mixer.fastest
@@ -37,14 +44,15 @@ def check_steps(mixer: nn.Module) -> None:
     raise UserError(f"slowest={slowest}, fastest={fastest}: 0 < slowest <= fastest is wanted")
 
 
-def divided(total: int, heads: int, what: str = "the width") -> int:
+def divided(total: int, heads: int, what: str = "the width", otherwise: str = "") -> int:
   """The width of a head.
 
   Raises:
     UserError: the heads do not divide the total.
   """
   if total % heads:
-    raise UserError(f"heads={heads} does not divide {what} {total}; choose a divisor")
+    ways = "choose a divisor" + f", or {otherwise}" * bool(otherwise)
+    raise UserError(f"heads={heads} does not divide {what} {total}; {ways}")
   return total // heads
 
 

@@ -34,7 +34,7 @@ class S4D(Mixer):
   fastest: float = 0.1
 
   def check(self, width: int) -> None:
-    check_positive(self, "states", "slowest")
+    check_positive(self, "states")
     check_steps(self)
 
   @nn.compact

@@ -9,6 +9,7 @@ activation behind it in the paper's layer is the block's channel mixing here, it
 are `bidirectional` (an encoder's), and A, dt and B learn at a rate of their own by config.rates.
 """
 
+import functools
 import math
 from typing import Any
 
@@ -36,7 +37,7 @@ class S5(Mixer):
   fastest: float = 0.1
 
   def check(self, width: int) -> None:
-    check_positive(self, "blocks", "slowest")
+    check_positive(self, "blocks")
     check_not_negative(self, "hidden")
     check_steps(self)
     if self._hidden(width) % self.blocks:
@@ -51,26 +52,29 @@ class S5(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     hidden, start = self._hidden(width), state or self.init_state(x_BTD.shape[0], width, 0)
-    values, vectors = hippo(hidden // self.blocks)
-    values_F = np.tile(values, self.blocks)
-    back = np.kron(np.eye(self.blocks), vectors.conj().T)  # to the basis of eigenvectors
+
+    def eigenvalues() -> np.ndarray:
+      return np.tile(hippo(hidden // self.blocks)[0], self.blocks)
+
+    def back() -> np.ndarray:  # to the basis of eigenvectors
+      return np.kron(np.eye(self.blocks), hippo(hidden // self.blocks)[1].conj().T)
 
     def inputs(key: jax.Array) -> jax.Array:
       drawn = jax.random.normal(key, (2 * hidden, width)) / math.sqrt(width)
-      there = (jnp.asarray(back, jnp.complex64) @ drawn).T
+      there = (jnp.asarray(back(), jnp.complex64) @ drawn).T
       return jnp.stack([there.real, there.imag], 1)
 
     def outputs(key: jax.Array) -> jax.Array:
       drawn = jax.random.normal(key, (width, 2 * hidden, 2)) / math.sqrt(2 * hidden)
-      there = ((drawn[..., 0] + 1j * drawn[..., 1]) @ jnp.asarray(back.conj().T, jnp.complex64)).T
+      there = ((drawn[..., 0] + 1j * drawn[..., 1]) @ jnp.asarray(back().conj().T, jnp.complex64)).T
       return 2 * jnp.stack([there.real, there.imag])
 
     def steps(key: jax.Array) -> jax.Array:
       low, high = math.log(self.slowest), math.log(self.fastest)
       return jax.random.uniform(key, (hidden,), minval=low, maxval=high)
 
-    shrink_F = self.param("shrink_F", lambda _: jnp.log(jnp.asarray(-values_F.real, jnp.float32)))
-    turn_F = self.param("turn_F", lambda _: jnp.asarray(values_F.imag, jnp.float32))
+    shrink_F = self.param("shrink_F", lambda _: jnp.log(jnp.float32(-eigenvalues().real)))
+    turn_F = self.param("turn_F", lambda _: jnp.float32(eigenvalues().imag))
     step_F = jnp.exp(self.param("step_F", steps))
     a_F = jax.lax.complex(-jnp.exp(shrink_F), turn_F)
     lambda_F = jnp.exp(a_F * step_F)
@@ -84,6 +88,7 @@ class S5(Mixer):
     return empty(batch, self._hidden(width))
 
 
+@functools.lru_cache(maxsize=4)
 def hippo(pairs: int) -> tuple[np.ndarray, np.ndarray]:
   """Eigenvalues with a positive imaginary part of the normal part of HiPPO-LegS of twice the size,
   [F], and their eigenvectors as columns [2F, F] (arXiv:2206.11893, section 4.1).
