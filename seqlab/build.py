@@ -21,7 +21,7 @@ from seqlab.batches import make_loader as make_loader
 from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned
 from seqlab.data.loader import Loader
-from seqlab.data.synthetic import choices, columns_of, gives_tasks
+from seqlab.data.synthetic import choices, columns_of, gives_tasks, shows_answers
 from seqlab.errors import UserError
 from seqlab.heads import check_classes as check_classes
 from seqlab.heads import head_of
@@ -95,6 +95,11 @@ def check(config: ConfigDict) -> None:
     )
   if task:
     limits.check_of_a_task(config, columns_of(config.data.valid))
+    if network == "encoder" and shows_answers(config.data.source):
+      raise UserError(
+        f"config.model.name={config.model.name!r} reads ahead, where config.data.source="
+        f"{config.data.source!r} shows its answers; 'decoder' does not"
+      )
   if network in networks.READS:
     limits.check_unread(config, network, networks.READS[network], arrays)
   game = isinstance(networks.make_network(config, networks.Ends()), networks.Pair)

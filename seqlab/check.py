@@ -11,6 +11,7 @@ from concurrent.futures import ProcessPoolExecutor
 from seqlab import plugins, runtime
 from seqlab.errors import UserError
 from seqlab.laws import LAWS, LawBroken, NotApplicable
+from seqlab.laws.base import WIDTH
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.spec import make, parse_one
 from seqlab.table import show
@@ -40,7 +41,11 @@ def prove(mixer: list[str], plugin: list[str], all: bool) -> int:
   if not specs:
     raise UserError(f"--plugin={plugin}: registers no mixer; write MIXERS['name'] = Class in it")
   for spec in specs:
-    make(parse_one(spec, "--mixer"), MIXERS, "--mixer")
+    made = make(parse_one(spec, "--mixer"), MIXERS, "--mixer")
+    try:
+      made.check(WIDTH)
+    except UserError as error:
+      raise UserError(f"--mixer={spec!r}: {error} (laws try a width of {WIDTH})") from None
   rows, broken, notes = [], [], []
   with contextlib.ExitStack() as stack:
     tried: Iterable = map(_tried, specs)

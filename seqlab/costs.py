@@ -55,15 +55,19 @@ def mixer_costs(
 def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
   """Parameters of the whole network, those without the embedding, and its training FLOPs a token.
 
-  Training is counted as three forward passes, a backward pass having two products for each.
+  Training is counted as three forward passes, a backward pass having two products for each. Scores
+  are made where something is told: at every place, or at a task's answers.
   """
   network = networks.make_network(config, networks.Ends(vocab))
   assert isinstance(network, Network)
-  inputs = inputs_of(config, config.length)
+  inputs, places = inputs_of(config, config.length), config.length
+  if gives_tasks(config.data.source):
+    task = read_tasks(config.data.source, config.data.valid, config.length).task
+    places = task.answers(task.length)
 
   def forward(params: Any, *inputs: Any) -> jax.Array:
     x_BTD, _ = network(params, *inputs)
-    return network(params, x_BTD, method="logits")
+    return network(params, x_BTD[:, :places], method="logits")
 
   with reference_forms():
     params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
@@ -89,9 +93,9 @@ def run(config: ConfigDict, all: bool = False) -> None:
     return
   model, calls = config.model, parse(config.model.mixer, "config.model.mixer")
   network = build.called(config, "model.name")
-  if network.name not in STACKS:
+  if network.name not in STACKS or network.name in networks.OF_ARRAYS:
     raise UserError(
-      f"config.model.name={model.name!r}: this counts stacks of mixers, mixer by mixer; the card "
+      f"config.model.name={model.name!r}: this counts stacks of mixers on tokens; the card "
       f"of a run has the FLOPs of a step of any network"
     )
   vocab = model.vocab or _vocabulary(config) + build.added_ids(config)

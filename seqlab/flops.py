@@ -2,8 +2,9 @@
 
 No architecture writes a formula: what traces is counted. Products are exact (2·m·n·k per matrix
 product, likewise convolutions), a scan's body is counted as often as it runs. Element-wise work is
-counted apart, one operation per output element, since utilisation is by custom quoted on products
-alone. Scores that a causal mask hides are counted, as in PaLM (arXiv:2204.02311, appendix B).
+counted apart, one operation per output element (two of a complex one, six to multiply), since
+utilisation is by custom quoted on products alone. Scores that a causal mask hides are counted, as
+in PaLM (arXiv:2204.02311, appendix B).
 """
 
 import dataclasses
@@ -13,6 +14,7 @@ from typing import Any
 
 import jax
 import jax.extend as jex
+import jax.numpy as jnp
 
 # Peak dense bfloat16 FLOP/s by device kind, from the makers' data sheets.
 PEAKS = {
@@ -89,7 +91,10 @@ def _equation_flops(eqn: Any) -> Flops:
   if name in _FREE:
     return Flops()
   read = eqn.invars[:1] if name.startswith(("reduce_", "arg", "cum")) else eqn.outvars
-  return Flops(elementwise=sum(math.prod(v.aval.shape) for v in read))
+  each = 1
+  if jnp.issubdtype(eqn.outvars[0].aval.dtype, jnp.complexfloating):
+    each = 6 if name == "mul" else 2  # of real numbers
+  return Flops(elementwise=each * sum(math.prod(v.aval.shape) for v in read))
 
 
 def _jaxprs_in(value: Any) -> list[Any]:

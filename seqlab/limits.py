@@ -92,6 +92,8 @@ def check(config: Mapping[str, Any]) -> None:
     for key in keys:
       if not _within(_at(config, key), words):
         raise UserError(f"config.{key}={_at(config, key)}: {words} is wanted")
+  if not _within(config["seed"] + config["seeds"] - 1, SEED):
+    raise UserError(f"config.seeds={config['seeds']}: seeds from {config['seed']} on are {SEED}")
   for lr in config["lrs"]:
     if type(lr) not in (int, float) or not _within(lr, POSITIVE):
       raise UserError(f"config.lrs: {lr!r} is not {POSITIVE}, such as 0.001")

@@ -117,6 +117,16 @@ class HalfState(Wrong):
     return jax.tree.map(lambda x: x.astype(dtype), state)
 
 
+class ReadsOtherRows(Wrong):
+  def inputs(self, x_BTD: jax.Array, pos_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
+    return x_BTD + 0.3 * x_BTD.mean(0), pos_BT
+
+
+class NarrowsState(Wrong):
+  def outputs(self, y_BTD: jax.Array, state: dict | None) -> tuple[jax.Array, dict | None]:
+    return y_BTD, state and jax.tree.map(lambda x: x.astype(y_BTD.dtype), state)
+
+
 class Widens(Wrong):
   def outputs(self, y_BTD: jax.Array, state: dict | None) -> tuple[jax.Array, dict | None]:
     return y_BTD.astype(jnp.float32), state
@@ -168,6 +178,7 @@ def _wrong(kind: type[Wrong], mixer: type[Mixer], **arguments: Any) -> Callable[
 
 MUTANTS = (
   Mutant("a convolution sees one token ahead", "causality", _wrong(SeesAhead, ShortConv)),
+  Mutant("a row reads the others", "causality", _wrong(ReadsOtherRows, MinGRU)),
   Mutant("a state is not reset where a document begins", "packing", _wrong(NeverResets, MinGRU)),
   Mutant("padding is taken for a beginning", "padding", _wrong(ReadsPadding, MinGRU)),
   Mutant("angles count from the call", "splitting", _wrong(CountsFromTheCall, Attention)),
@@ -175,6 +186,7 @@ MUTANTS = (
   Mutant("a state leaks past a beginning", "splitting", _wrong(Leaks, MinGRU)),
   Mutant("a state is handed on empty", "splitting", _wrong(Forgets, MinGRU)),
   Mutant("a state follows the dtype of caches", "costs", _wrong(HalfState, MinGRU)),
+  Mutant("a state takes the dtype of inputs", "bfloat16", _wrong(NarrowsState, MinGRU)),
   Mutant("bfloat16 comes out as float32", "bfloat16", _wrong(Widens, MinGRU)),
   Mutant("a bias is never read", "learning", _wrong(ReadsNoBias, MinGRU)),
   Mutant("a weight's letters are not its axes", "names", _wrong(Misnamed, MinGRU)),

@@ -28,13 +28,13 @@ PASS, FAIL, NOT_RUN = "PASS", "FAIL", "NOT RUN"
 def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
   """Runs what is missing of the targets, prints a line for each result and writes docs/results.md;
   with `list` runs nothing; of `all`, what wants a device that is not here waits. Returns 1 where a
-  result fails, so that a script can tell.
+  result fails or could not be measured, so that a script can tell.
   """
   claims = read_claims()
   chosen = [find(claims, name) for name in target] or [*claims.values()]
   if not (target or list or all):
     raise UserError("name a target, or give --all or --list; `seqlab reproduce --list` shows them")
-  kept, machine = _kept(), {} if list else runtime.describe()
+  kept, machine, lacking = _kept(), {} if list else runtime.describe(), False
   for claim in chosen if not list else ():
     print(f"{claim.target}: {claim.says} ({claim.cost})", flush=True)
     apart = all and claim.wants not in ("", machine["backend"])
@@ -42,6 +42,7 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
     for found in _reproduce(claim, pathlib.Path(workdir), known, machine, apart):
       kept = _kept() | {claim.target: found}  # read again: another process may have written since
       _write(claims, kept)
+    lacking |= not apart and any(about["why"] for about in kept[claim.target].values())
   rows = [row for claim in chosen for row in _rows(claim, kept.get(claim.target, {}))]
   heads = ("result", "metric", "published", "wanted", "measured", "seeds", "")
   show("published results", heads, rows)
@@ -50,7 +51,7 @@ def run(target: Sequence[str], list: bool, all: bool, workdir: str) -> int:
       print(f"{claim.target}: {claim.says}\n  {claim.source}\n  cost: {claim.cost}")
   else:
     print(f"written: {PAGE}")
-  return int(not list and any(row[-1] == FAIL for row in rows))
+  return int(lacking or (not list and any(row[-1] == FAIL for row in rows)))
 
 
 def _reproduce(
@@ -85,6 +86,8 @@ def _reproduce(
         "date": datetime.date.today().isoformat(),
         "machine": {name: machine[name] for name in ("device", "devices", "cpu", "cpus")},
       }
+    elif not apart:
+      found[result.name] = found[result.name] | {"why": why}
     yield found
 
 
@@ -188,8 +191,9 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
       notes.append(f"- FAIL: {claim.tried}")
     for name, about in known.items():
       if about["why"]:
-        notes.append(f"- NOT RUN ({name}): {about['why']}")
-      else:
+        again = " again" if about["values"] else ""
+        notes.append(f"- NOT RUN{again} ({name}): {about['why']}")
+      if about["values"]:
         where = about["machine"]
         notes.append(
           f"- {name}: {about['date']}, {where['devices']} x {where['device']}, "

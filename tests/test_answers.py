@@ -152,6 +152,10 @@ def test_rows_beyond_learned_positions_are_refused():
       (*TASK, "--config.model.learned_positions=true", "--config.data.valid=parity(length=300)"),
       "rows of 300 tokens",
     ),
+    (
+      (*TASK, "--config.model.name=encoder", "--config.data.source=in_context_recall()"),
+      "reads ahead, where config.data.source='in_context_recall()' shows its answers",
+    ),
     ((*TASK, "--config.model.name=encoder_decoder()"), "trains 'decoder' or 'encoder'"),
     ((*TASK, "--config.data.source=parity(leest=1)"), "least"),
   ],

@@ -214,6 +214,22 @@ def test_flops_reads_no_text_where_the_tokenizer_needs_none():
   assert "counts stacks of mixers" in here("flops", absent, *game, code=2)
 
 
+def test_flops_of_a_task_count_scores_where_answers_are_told():
+  task = ["--config.objective=answers()", "--config.length=64", "--config.model.width=16"]
+  found = []
+  for pairs in (4, 8):
+    said = here("flops", *task, f"--config.data.source=mqar(pairs={pairs}, vocab=64)")
+    (line,) = (line for line in said.splitlines() if "forward FLOPs" in line)
+    found.append(int(line.split()[-1].replace(",", "")))
+  ids = 64 + 3  # with the special ones
+  assert found[1] - found[0] == 4 * 2 * 16 * ids // 64
+
+
+def test_flops_of_what_reads_arrays():
+  said = here("flops", "--config=experiments/papers/adding.py:lstm", code=2)
+  assert "counts stacks of mixers on tokens" in said
+
+
 def test_flops(flags):
   said = seqlab("flops", *flags[1])
   assert "min_gru()" in said and "attention(heads=2)" in said and "state bytes" in said
@@ -229,6 +245,8 @@ def test_flops_of_every_mixer():
 def test_check_wants_to_be_told_what_to_check():
   assert "give --all" in here("check", code=2)
   assert "give it alone" in here("check", "--mutants", "--all", code=2)
+  said = here("check", "--mixer=attention(heads=3)", code=2)
+  assert "heads=3 does not divide the width 16" in said and said.count("\n") == 1
 
 
 def test_check_proves_a_mixer_of_ones_own_and_names_the_law_that_is_broken(flags):

@@ -471,6 +471,12 @@ def test_elementwise_work_is_counted_apart_and_movement_is_free():
   assert count(lambda x: jnp.concatenate([x, x]), x) == Flops(0, 0)
 
 
+def test_a_complex_product_is_six_real_ones():
+  z = jnp.ones(5, jnp.complex64)
+  assert count(lambda z: z * z, z) == Flops(elementwise=30)
+  assert count(lambda z: z + z, z) == Flops(elementwise=10)
+
+
 def test_a_while_loop_is_refused():
   with pytest.raises(ValueError, match="trip count"):
     count(lambda w: jax.lax.while_loop(lambda x: x[0, 0] < 3, chain, w), W)

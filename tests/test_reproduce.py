@@ -7,6 +7,7 @@ import pytest
 from seqlab import reproduce
 from seqlab.claims import read_claims
 from seqlab.cli import main
+from seqlab.errors import UserError
 
 CLAIM = """
 from ml_collections import ConfigDict
@@ -67,6 +68,23 @@ def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
   assert measured == one.stat().st_mtime_ns, "what was measured is not measured again"
   page = json.loads((house / "docs" / "results.json").read_text())["small"]
   assert page["near"]["values"] == kept["near"]["values"], "another's number is not taken for its"
+
+
+def test_what_cannot_be_run_again_is_said_beside_the_old_number(house, monkeypatch):
+  def measure(claim, result, workdir, seed, trained):
+    if broken:
+      raise UserError("no such key")
+    return 0.5
+
+  claim = CLAIM.replace('published="5.5", low=5.0', 'published="5.5", low=0.0')
+  (house / "experiments" / "papers" / "small.py").write_text(claim)
+  monkeypatch.setattr(reproduce, "_measure", measure)
+  for broken in (False, True):
+    assert main(["reproduce", "small"]) == broken
+    kept = json.loads((house / "docs" / "results.json").read_text())["small"]["near"]
+    assert kept["values"] == [0.5, 0.5] and kept["why"] == "no such key" * broken
+  page = (house / "docs" / "results.md").read_text()
+  assert "NOT RUN again (near): no such key" in page
 
 
 def test_a_stop_keeps_what_was_measured_before_it(house, monkeypatch):

@@ -70,6 +70,7 @@ def test_a_run_goes_on_alone_or_with_the_others(runs):
   [
     ({"seeds": 2, "batch": 8}, "config.seeds=2: runs in one program train on one device"),
     ({"seeds": 0}, "config.seeds=0: a positive number is wanted"),
+    ({"seed": 2**32 - 1, "seeds": 2}, "config.seeds=2: seeds from 4294967295 on are from 0 to"),
     ({"lrs": "(0.1, 0)"}, "config.lrs: 0 is not a positive number"),
     ({"lrs": "(0.1, 0.1)"}, "config.lrs=(0.1, 0.1): 0.1 comes twice"),
   ],

@@ -20,6 +20,14 @@ def get_config(name="rnn"):
 """
 
 
+def test_mistakes_are_one_line(tmp_path):
+  (tmp_path / "one.py").write_text("def get_config(): ...")
+  for config, said in {"none.py:*": "no such file", "one.py:*": "lists no ARGUMENTS"}.items():
+    command = [sys.executable, ROOT / "scripts/seeds", config, "--runs=runs"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 2 and said in done.stderr and done.stderr.count("\n") == 1
+
+
 def test_a_table_made_in_parts(tmp_path):
   (tmp_path / "small.py").write_text(CONFIG)
   (tmp_path / "experiments/papers").mkdir(parents=True)

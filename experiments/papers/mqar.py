@@ -4,8 +4,9 @@ them at width 64, where they fit.
 Paper:    Zoology (Arora et al. 2023, arXiv:2312.04927, figure 2) and xLSTM (arXiv:2405.04517,
           appendix B.1.2): attention, Mamba and mLSTM solve (length, pairs) of (64, 4) and (128, 8)
           at every width from 64 on.
-Claim:    so do attention, Mamba-2 and Gated DeltaNet here; RWKV-4 and Hyena fall short, as the
-          figure has it for small widths.
+Claim:    so do attention, Mamba-2 and Gated DeltaNet here; RWKV-4 and Hyena fall short by 10
+          points at least, as the figure has it for small widths. All have one learning rate, where
+          the figure has the best of four.
 Data:     made: see docs/tasks.md. Reduced: 1,024 symbols for 8,192, where 16 million scores a step
           would take most of the time.
 Command:  seqlab train --config=experiments/papers/mqar.py:attention_64 --workdir=runs/mqar
@@ -37,7 +38,7 @@ CLAIM = dict(
       metric="accuracy",
       published="about 1" if argument.startswith(SOLVES) else "fails at small widths",
       low=0.99 if argument.startswith(SOLVES) else 0.0,
-      high=1.0 if argument.startswith(SOLVES) else 0.98,
+      high=1.0 if argument.startswith(SOLVES) else 0.9,
     )
     for argument in ARGUMENTS
   ),

@@ -11,7 +11,9 @@ Command:  seqlab train --config=experiments/papers/nanogpt_shakespeare.py --work
           Any mixer in the same place: --config.model.mixer="lstm()",
           "min_gru() | attention(heads=4)", ...
 Time:     cpu: about 2 minutes on 2 cores; gpu: a few minutes on one GPU.
-Expected: cpu: at most 1.92 nats over the whole validation text after 2,000 steps.
+Expected: cpu: 1.7 to 1.92 nats over the whole validation text after 2,000 steps. It comes out lower
+          than published; windows are drawn without repeats here and parameters start otherwise,
+          and which of the two it is was not measured.
 """
 
 from ml_collections import ConfigDict
@@ -25,7 +27,7 @@ CLAIM = dict(
       name="validation loss",
       metric="loss",
       published="1.88 nats",
-      low=1.0,
+      low=1.7,
       high=1.92,
       measure="evaluate --step=latest",
     ),

@@ -23,8 +23,10 @@ ARGUMENTS = tuple(PUBLISHED)
 def _result(argument):
   low = 0.0 if argument == "rnn" else 0.975 if argument.endswith("permuted") else 0.993
   high = 0.6 if argument == "rnn" else 1.0
-  return dict(name=argument.replace("_", ", "), argument=argument, metric="accuracy", low=low,
-              high=high, published=PUBLISHED[argument])  # fmt: skip
+  return dict(
+    name=argument.replace("_", ", "), argument=argument, metric="accuracy", low=low, high=high,
+    published=PUBLISHED[argument], measure="evaluate --step=latest",
+  )  # fmt: skip
 
 
 CLAIM = dict(

@@ -7,6 +7,8 @@ import numpy as np
 from seqlab.data.table import Table
 from seqlab.errors import UserError
 
+LARGEST = 10**8  # numbers, 2 GB while they are drawn
+
 
 def adding(config_key: str, length: int = 100, samples: int = 50_000, seed: int = 0) -> Table:
   """Series of pairs, x_BTD [samples, length, 2]: a number from 0 to 1, and a mark that is 1 at one
@@ -16,6 +18,11 @@ def adding(config_key: str, length: int = 100, samples: int = 50_000, seed: int 
   if length < 2 or samples < 1 or seed < 0:
     raise UserError(
       f"{config_key}: adding() needs a length of 2 or more, a sample or more, a seed of 0 or more"
+    )
+  if length * samples > LARGEST:
+    raise UserError(
+      f"{config_key}: adding(length={length}, samples={samples}) is drawn at once; their product "
+      f"is at most {LARGEST:,}"
     )
   draw = np.random.Generator(np.random.PCG64(seed))
   number_BT = draw.random((samples, length), np.float32)

@@ -182,8 +182,16 @@ def columns_of(valid: str) -> int:
 
 def choices(source: str) -> int:
   """How many answers a task gives to choose from."""
-  task: Task = make(parse_one(source, "config.data.source"), TASKS, "config.data.source")
-  return task.choices
+  return _unresolved(source).choices
+
+
+def shows_answers(source: str) -> bool:
+  """Whether a network that reads ahead finds a task's answers in its rows."""
+  return _unresolved(source).shows_answers
+
+
+def _unresolved(source: str) -> Task:
+  return make(parse_one(source, "config.data.source"), TASKS, "config.data.source")
 
 
 def _fraction(fraction: float = 0.1) -> float:

@@ -1,5 +1,6 @@
 """What a mixer promises of its outputs and its names, whatever it computes."""
 
+import itertools
 from typing import Any
 
 import jax
@@ -47,19 +48,24 @@ def splitting(mixer: Mixer) -> None:
 
 
 def causality(mixer: Mixer) -> None:
-  """No output depends on a later input, by gradient; and each does depend on its own."""
+  """No output depends on a later input or on another row, by gradient; each does depend on its
+  own input.
+  """
   params, x_BTD, pos_BT = inputs(mixer)
 
   @jax.jit
-  def at(time: jax.Array) -> jax.Array:
+  def at(row: jax.Array, time: jax.Array) -> jax.Array:
     def read(x_BTD: jax.Array) -> jax.Array:
       y_BTD = mixer.apply(params, x_BTD, pos_BT)[0]
-      return jnp.sum(jnp.take(y_BTD, time, axis=1) * jnp.arange(1, WIDTH + 1))
+      return jnp.sum(y_BTD[row, time] * jnp.arange(1, WIDTH + 1))
 
-    return jnp.abs(jax.grad(read)(x_BTD)).max((0, 2))
+    return jnp.abs(jax.grad(read)(x_BTD)).max(2)
 
-  for time in range(LENGTH):
-    slope_T = np.asarray(at(jnp.asarray(time)))
+  for row, time in itertools.product(range(BATCH), range(LENGTH)):
+    slope_BT = np.asarray(at(jnp.asarray(row), jnp.asarray(time)))
+    slope_T = slope_BT[row]
+    if np.delete(slope_BT, row, 0).any():
+      raise LawBroken(f"the output of row {row} at time {time} depends on another row")
     if slope_T[time + 1 :].any():
       later = time + 1 + int(np.argmax(slope_T[time + 1 :]))
       raise LawBroken(f"the output at time {time} depends on the input at time {later}")
@@ -103,8 +109,8 @@ def padding(mixer: Mixer) -> None:
 
 
 def names(mixer: Mixer) -> None:
-  """The letters of every parameter and state leaf are its axes: as many as its rank, rows first in
-  a state.
+  """The letters of every parameter and state leaf are as many as its axes, and B of a state is its
+  rows.
   """
   params, _, _ = inputs(mixer)
   state = mixer.init_state(BATCH, WIDTH, LENGTH)
@@ -123,7 +129,9 @@ def names(mixer: Mixer) -> None:
 
 
 def bfloat16(mixer: Mixer) -> None:
-  """In bfloat16 outputs keep their dtype, stay near float32's, and all gradients are finite."""
+  """In bfloat16 outputs and states keep their dtypes, outputs stay near float32's, gradients are
+  finite.
+  """
   params, x_BTD, pos_BT = inputs(mixer)
 
   @jax.jit
@@ -136,6 +144,10 @@ def bfloat16(mixer: Mixer) -> None:
   )
   if y_BTD.dtype != jnp.bfloat16:
     raise LawBroken(f"bfloat16 in, {y_BTD.dtype} out")
+  start = mixer.init_state(BATCH, WIDTH, LENGTH, jnp.bfloat16)
+  after = jax.eval_shape(mixer.apply, params, x_BTD.astype(jnp.bfloat16), pos_BT, start)[1]
+  if shapes(after) != shapes(start):
+    raise LawBroken(f"of bfloat16 the state {shapes(start)} becomes {shapes(after)}")
   equal("bfloat16 against float32", y_BTD.astype(jnp.float32), loss(params, x_BTD)[1], 0.1)
   for path, leaf in by_path(grads).items():
     if not bool(jnp.isfinite(leaf).all()):

@@ -36,6 +36,9 @@ class Task(abc.ABC):
   where it is 0. count: examples that there are; seed: of their numbers.
   """
 
+  # a row has each answer behind the place that tells it, where a network that reads ahead finds it
+  shows_answers: ClassVar[bool] = False
+
   length: int = 0
   least: int = 0
   count: int = 100_000

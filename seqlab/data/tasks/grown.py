@@ -6,6 +6,7 @@ import abc
 import dataclasses
 import functools
 from collections.abc import Callable
+from typing import ClassVar
 
 import numpy as np
 
@@ -45,6 +46,8 @@ class Grown(Asked):
 class ModularArithmeticBrackets(Grown):
   """The value of an expression of +, -, *, brackets and signs, modulo `modulus`."""
 
+  operators: ClassVar = "+-*"
+
   modulus: int = 5
 
   def check(self) -> str:
@@ -52,7 +55,7 @@ class ModularArithmeticBrackets(Grown):
 
   @property
   def alphabet(self) -> tuple[str, ...]:
-    return (*digits(self.modulus), "+", "-", "*", "(", ")")
+    return (*digits(self.modulus), *self.operators, "(", ")")
 
   @property
   def choices(self) -> int:
@@ -71,16 +74,18 @@ class ModularArithmeticBrackets(Grown):
       return [*words, str(digit), *([")"] if size > 2 else [])], value
     first = int(draw.integers(1, size - 3))
     (left, a), (right, b) = (self.expression(draw, n) for n in (first, size - 3 - first))
-    sign = "+-*"[draw.integers(3)]
+    sign = self.operators[draw.integers(len(self.operators))]
     value = {"+": a + b, "-": a - b, "*": a * b}[sign] % self.modulus
     return ["(", *left, sign, *right, ")"], value
 
 
 @dataclasses.dataclass(frozen=True)
 class SolveEquation(ModularArithmeticBrackets):
-  """The digit that stands for x in an expression of known value. Where several do, as in (0*x), the
-  one that was taken out is wanted.
+  """The digit that stands for x in an expression of known value. There is no *, so that one digit
+  alone does.
   """
+
+  operators: ClassVar = "+-"
 
   @property
   def shortest(self) -> int:
@@ -123,9 +128,7 @@ class Listops(Grown):
 
   @property
   def longest(self) -> int:
-    """Of a full tree."""
-    lists = sum(self.arguments**n for n in range(self.depth))
-    return 2 * lists + self.arguments**self.depth
+    return full(self.arguments, self.depth)
 
   def grow(self, draw: np.random.Generator, size: int) -> tuple[list[str], str]:
     words, value = self._list(draw, size, self.depth)
@@ -145,16 +148,24 @@ class Listops(Grown):
 
   def _parts(self, draw: np.random.Generator, size: int, depth: int) -> list[int]:
     """Sizes of a list's members, 1 for a digit and 3 or more for a list, their sum `size`."""
-    most = min(dataclasses.replace(self, depth=depth).longest, size)  # 1 without depth
-    sums = reachable(most, size, self.arguments)
+    room = 1 << size.bit_length()  # so that lists of many sizes share a table
+    most = min(full(self.arguments, depth), room)  # 1 without depth
+    sums = reachable(most, room, self.arguments)
     counts = [n for n in range(1, self.arguments + 1) if sums[n, size]]
     count, parts = int(draw.choice([n for n in counts if n > 1] or counts)), []
     for left in reversed(range(count)):
-      fits = [n for n in (1, *range(3, most + 1)) if n <= size and sums[left, size - n]]
-      parts.append(int(draw.choice(fits)))
+      (fits,) = sums[left, :size][::-1][:most].nonzero()  # a member is one symbol more
+      fits = fits[fits != 1]
+      parts.append(1 + int(fits[draw.integers(len(fits))]))
       size -= parts[-1]
     draw.shuffle(parts)
     return parts
+
+
+@functools.cache
+def full(arguments: int, depth: int) -> int:
+  """Symbols of lists that are full, `depth` of them in one another."""
+  return 2 * sum(arguments**n for n in range(depth)) + arguments**depth
 
 
 @functools.cache

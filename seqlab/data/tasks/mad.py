@@ -3,6 +3,7 @@ authors' code) besides selective copying, told in the form of the others.
 """
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -57,6 +58,8 @@ class InContextRecall(Recall):
   """Keys with their values, which each row draws anew: where a key comes again, its value is told.
   noise: share of the pairs in whose place are symbols that mean nothing.
   """
+
+  shows_answers: ClassVar[bool] = True
 
   noise: float = 0.0
 
@@ -148,7 +151,11 @@ class FuzzyRecall(Task):
   """Recall of values of several symbols by keys of several: each row draws `pairs` keys, of one
   length of 1 to `most` symbols so that none is the beginning of another, and their values, each of
   1 to `most` others. Where a key comes again, the symbols of its value are told one by one.
+
+  The authors' rows mix keys of all lengths in training and are tested on the longest.
   """
+
+  shows_answers: ClassVar[bool] = True
 
   vocab: int = 16
   pairs: int = 4
