@@ -499,7 +499,7 @@ def test_vmap_and_checkpoint(name):
 
 @pytest.mark.parametrize(
   "options",
-  [{}, {"fraction": 0.7}, {"fraction": 0.0}, {"scale": 4.0, "xpos": 1}, {"xpos": -1}],
+  [{}, {"base": 100.0}, {"scale": 4.0, "xpos": 1}, {"xpos": -1}],
   ids=str,
 )
 def test_rope(options):

@@ -110,8 +110,10 @@ class Moe(nn.Module):
     width = x_BTD.shape[-1]
     hidden = 8 * math.ceil(self.ratio * width / 8)
     x_ND = x_BTD.reshape(-1, width)
-    # Choices are of float32 scores: rounded, they would come out otherwise one token at a time.
-    logits_NE = dense(widened(x_ND), weight(self, "router_DE", (width, self.experts)))
+    # Choices are of float32 scores, on GPUs too, whose default is TensorFloat-32: rounded, they
+    # would come out otherwise one token at a time.
+    with jax.default_matmul_precision("highest"):
+      logits_NE = dense(widened(x_ND), weight(self, "router_DE", (width, self.experts)))
     share_NA, expert_NA = routed(logits_NE, self.active)
     gate_EDF, in_EDF = (
       weight(self, name, (self.experts, width, hidden)) for name in ("gate_EDF", "in_EDF")

@@ -40,6 +40,10 @@ class Mixer(nn.Module):
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     raise NotImplementedError
 
+  def before(self, x_BTD: jax.Array, state: dict | None) -> dict:
+    """The state that goes in, which is an empty one where the whole sequence is here."""
+    return state or self.init_state(x_BTD.shape[0], x_BTD.shape[-1], 1)
+
   def noncausal(self) -> "Mixer | None":
     """This mixer seeing the document after a token too, without a state; None where it has no such
     form, and an encoder reads once in each direction.

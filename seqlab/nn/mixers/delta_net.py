@@ -55,7 +55,7 @@ class DeltaNet(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start, sizes = state or self.init_state(x_BTD.shape[0], width, 0), self._shapes(width)
+    start, sizes = self.before(x_BTD, state), self._shapes(width)
     last: dict = {}
     made = []
     for name, size in zip("qkv", (sizes[0], *sizes), strict=True):

@@ -51,7 +51,7 @@ class GLA(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     key_width, value_width = self._shapes(width)
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     q_BTHK, k_BTHK = (projected(self, name, x_BTD, self.heads, key_width) for name in "qk")
     v_BTHK = projected(self, "v", x_BTD, self.heads, value_width)
     low_BTR = dense(x_BTD, weight(self, "decay_DR", (width, self.rank)))

@@ -44,7 +44,7 @@ class Hyena(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     tokens, width = x_BTD.shape[1:]
-    start = state or self.init_state(x_BTD.shape[0], width, 1)
+    start = self.before(x_BTD, state)
     last: dict = {}
     made = []
     for name in ("v", "x1", "x2"):

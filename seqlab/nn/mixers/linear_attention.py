@@ -56,7 +56,7 @@ class LinearAttention(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     keys, _, values = self._widths(width)
     q_BTHK, k_BTHK = (self._features(projected(self, n, x_BTD, heads, keys)) for n in "qk")
     v_BTHK = projected(self, "v", x_BTD, heads, values)

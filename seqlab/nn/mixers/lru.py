@@ -46,7 +46,7 @@ class LRU(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    hidden, start = self.hidden or width, state or self.init_state(x_BTD.shape[0], width, 0)
+    hidden, start = self.hidden or width, self.before(x_BTD, state)
 
     def squares(key: jax.Array) -> jax.Array:  # even over the ring's area
       return jax.random.uniform(key, (hidden,), minval=max(self.low**2, 1e-6), maxval=self.high**2)

@@ -50,7 +50,7 @@ class Mamba(Mixer):
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
     hidden, rank = self.expand * width, self.rank or math.ceil(width / 16)
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     u_BTF, gate_BTF = (to_hidden(self, name, x_BTD, hidden) for name in ("u", "gate"))
     u_BTF, last = convolved(self, "u", u_BTF, pos_BT, start, self.conv, biased=True)
     u_BTF = jax.nn.silu(u_BTF)

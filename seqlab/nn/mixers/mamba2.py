@@ -50,7 +50,7 @@ class Mamba2(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     shape = self.heads, divided(self.expand * width, self.heads)
     gate_BTHK, u_BTHK = (projected(self, name, x_BTD, *shape) for name in ("gate", "u"))
     b_BTN, c_BTN = (dense(x_BTD, weight(self, f"{n}_DN", (width, self.states))) for n in "bc")

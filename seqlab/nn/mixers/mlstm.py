@@ -50,7 +50,7 @@ class MLSTM(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     shape = heads, divided(self.expand * width, heads)
     u_BTHK, gate_BTHK = (projected(self, name, x_BTD, *shape) for name in ("u", "gate"))
     u_BTHK = widened(u_BTHK)  # float32 from here: q n may be near nothing, and is divided by

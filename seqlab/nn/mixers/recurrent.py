@@ -42,7 +42,7 @@ class Recurrent(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     h_BTF, last = self.recur(x_BTD, pos_BT, start, self.hidden or width)
     y_BTD = h_BTF.astype(x_BTD.dtype)
     if self.hidden:

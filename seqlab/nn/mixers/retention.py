@@ -36,7 +36,7 @@ class Retention(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
-    size, start = divided(width, heads), state or self.init_state(x_BTD.shape[0], width, 0)
+    size, start = divided(width, heads), self.before(x_BTD, state)
     q_BTHK, k_BTHK = (rope(projected(self, n, x_BTD, heads, size), pos_BT) for n in "qk")
     v_BTHK = projected(self, "v", x_BTD, heads, self.expand * size)
     rate_H = jnp.log1p(-(2.0 ** (-5.0 - jnp.arange(heads))))

@@ -54,7 +54,7 @@ class RGLRU(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    hidden, start = self.hidden or width, state or self.init_state(x_BTD.shape[0], width, 0)
+    hidden, start = self.hidden or width, self.before(x_BTD, state)
     gate_BTF, x_BTF = (to_hidden(self, name, x_BTD, hidden) for name in ("gate", "in"))
     x_BTF, last = convolved(self, "in", x_BTF, pos_BT, start, self.conv, biased=True)
     r_BTF, i_BTF = (jax.nn.sigmoid(self._gate(name, x_BTF)) for name in ("r", "i"))

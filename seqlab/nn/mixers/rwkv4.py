@@ -28,7 +28,7 @@ class RWKV4(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     before_BTD = shifted(x_BTD, pos_BT, start["last_BD"])
 
     def read(name: str) -> jax.Array:

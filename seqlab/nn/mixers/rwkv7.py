@@ -52,7 +52,7 @@ class RWKV7(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width, shape = x_BTD.shape[-1], (self.heads, divided(x_BTD.shape[-1], self.heads))
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     before_BTD = shifted(x_BTD, pos_BT, start["last_BD"])
 
     def mixed(name: str) -> jax.Array:

@@ -42,7 +42,7 @@ class S4D(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width, shape = x_BTD.shape[-1], (x_BTD.shape[-1], self.states)
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     low, high = math.log(self.slowest), math.log(self.fastest)
     turn_FN = self.param(
       "turn_rate_FN", lambda _: jnp.zeros(shape) + math.pi * jnp.arange(self.states)

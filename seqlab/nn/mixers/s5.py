@@ -51,7 +51,7 @@ class S5(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    hidden, start = self._hidden(width), state or self.init_state(x_BTD.shape[0], width, 0)
+    hidden, start = self._hidden(width), self.before(x_BTD, state)
 
     def eigenvalues() -> np.ndarray:
       return np.tile(hippo(hidden // self.blocks)[0], self.blocks)

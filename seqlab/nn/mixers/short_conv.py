@@ -29,7 +29,7 @@ class ShortConv(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     b_BTF, c_BTF, u_BTF = (to_hidden(self, name, x_BTD, width) for name in "bcu")
     y_BTF, last = convolved(self, "u", b_BTF * u_BTF, pos_BT, start, self.size)
     y_BTD = dense(c_BTF * y_BTF, weight(self, "out_FD", (width, width)))

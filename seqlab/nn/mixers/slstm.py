@@ -46,7 +46,7 @@ class SLSTM(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start = state or self.init_state(x_BTD.shape[0], width, 0)
+    start = self.before(x_BTD, state)
     shape = self.heads, divided(width, self.heads)
     c_BTD = x_BTD
     last: dict = {}

@@ -39,7 +39,7 @@ class TCN(Mixer):
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
   ) -> tuple[jax.Array, dict | None]:
     width = x_BTD.shape[-1]
-    start, last = state or self.init_state(x_BTD.shape[0], width, 0), {}
+    start, last = self.before(x_BTD, state), {}
     x_BTF = x_BTD
     for i, dilation in enumerate(self.dilations):
       name = f"x{i}_BWF"
