@@ -201,6 +201,8 @@ def _write(claims: Mapping[str, Claim], kept: Mapping[str, Any]) -> None:
         )
   for table in sorted(TABLES.glob("*.md")):
     notes += ["", table.read_text().rstrip()]
+    if table.with_suffix(".png").exists():
+      notes += ["", f"![{table.stem}]({TABLES.name}/{table.stem}.png)"]
   PAGE.parent.mkdir(exist_ok=True)
   for path, text in (
     (PAGE.with_suffix(".json"), json.dumps(kept, indent=1) + "\n"),

@@ -45,6 +45,8 @@ def test_a_table_made_in_parts(tmp_path):
   assert "seed 1" in first and "seed 0" not in first
   assert "95%, 2 seeds" in seeds("--table=small")
   page = (tmp_path / "docs/results.md").read_text()
-  assert page.endswith((tmp_path / "docs/tables/small.md").read_text())
+  table = (tmp_path / "docs/tables/small.md").read_text()
+  assert page.endswith(f"{table}\n![small](tables/small.png)\n")
+  assert (tmp_path / "docs/tables/small.png").read_bytes().startswith(b"\x89PNG")
   for name in ("rnn", "*unigram (Kneser-Ney)*", "*trigram (Kneser-Ney)*"):
     assert f"| {name} | " in page
