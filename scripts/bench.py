@@ -29,6 +29,7 @@ SMALL = dict(depth=4, heads=4, width=128, length=64, batch=12, vocab=65)
 MEDIUM = dict(depth=6, heads=6, width=384, length=256, batch=16, vocab=65)
 CELL = dict(width=512, length=128, batch=32)
 SCAN = dict(batch=8, length=2048, width=512)
+LAYER = dict(batch=8, length=1024, width=256)
 HEAD = dict(rows=2048, width=384, vocab=50304)
 BERT = dict(depth=12, heads=12, width=768, length=128, batch=4, vocab=30522)  # its base
 PAIRS = dict(depth=3, heads=8, width=256, length=32, batch=64, vocab=8000)  # Multi30k's
@@ -67,6 +68,18 @@ CASES = {
     "seqlab sequential": ("seqlab.recurrence", SCAN | dict(form="sequential")),
     "seqlab associative": ("seqlab.recurrence", SCAN | dict(form="associative")),
     "naive scan": ("seqlab.recurrence", SCAN | dict(form="naive")),
+  },
+  "s5": {
+    "jax, as its authors": ("scans.s5_associative", LAYER | dict(hidden=128)),
+    "seqlab": ("scans.layer", LAYER | dict(mixer="s5(hidden=128)")),
+  },
+  "rg-lru scan": {
+    "jax, as recurrentgemma": ("scans.recurrence", LAYER | dict(form="native")),
+    "seqlab": ("scans.recurrence", LAYER | dict(form="seqlab")),
+  },
+  "min-gru": {
+    "torch, in log space": ("torch_layers.min_gru", LAYER),
+    "seqlab": ("scans.layer", LAYER | dict(mixer="min_gru()")),
   },
   "cross-entropy": {
     "torch": ("torch_layers.cross_entropy", HEAD),

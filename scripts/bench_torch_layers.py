@@ -59,6 +59,24 @@ def recurrence(batch, length, width, by_hand):
   return step
 
 
+def min_gru(batch, length, width):
+  """minGRU's output and all gradients, its scan in log space (arXiv:2410.01201, appendix B)."""
+  torch.manual_seed(0)
+  both, x = nn.Linear(width, 2 * width), torch.randn(batch, length, width, requires_grad=True)
+
+  def step(n):
+    for _ in range(n):
+      gate, new = both(x).chunk(2, -1)
+      log_new = torch.where(
+        new >= 0, (functional.relu(new) + 0.5).log(), functional.logsigmoid(new)
+      )
+      kept = (-functional.softplus(gate)).cumsum(1)
+      log_h = kept + (log_new - functional.softplus(-gate) - kept).logcumsumexp(1)
+      torch.autograd.grad(log_h.exp(), (x, *both.parameters()), x)
+
+  return step
+
+
 def cross_entropy(rows, width, vocab, bfloat16=False):
   """Loss and both gradients of a large-vocabulary head."""
   torch.manual_seed(0)
