@@ -150,6 +150,7 @@ COMMANDS = dict(
       ("target", dict(nargs="*", help="files of experiments/papers/ by name")),
       ("--list", dict(action="store_true", help="show targets and what is known; runs nothing")),
       ("--all", dict(action="store_true", help="all of them")),
+      ("--jobs", dict(type=_whole(1), default=1, help="targets at a time, on shares of the cores")),
       ("--workdir", dict(default="runs/papers", metavar="DIR", help="folder of the runs")),
     ),
   ),

@@ -1,6 +1,13 @@
 """Claims: what their files say, and the verdict of the command that runs them."""
 
 import json
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import threading
+import time
 
 import pytest
 
@@ -41,13 +48,18 @@ def house(tmp_path, monkeypatch):
   return tmp_path
 
 
-def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
+def write_of_several(house, claim):
+  """A claim on a text of several documents, so that it can be trained."""
   text = (house / "words.txt").read_text()
   lines = [f"{n} {line}" for n, line in enumerate(text.splitlines())]
   (house / "words.txt").write_text("\n".join(lines))
   source = "text(path='words.txt', documents='line')"
   file = house / "experiments" / "papers" / "small.py"
-  file.write_text(CLAIM.replace("text(path='words.txt')", source))
+  file.write_text(claim.replace("text(path='words.txt')", source))
+
+
+def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
+  write_of_several(house, CLAIM)
   assert main(["reproduce", "small", "--workdir=runs"]) == 1  # one result fails
   out = capfd.readouterr().out
   rows = {name: line for line in out.splitlines() for name in ("near", "far", "no file")
@@ -71,7 +83,7 @@ def test_the_verdicts_the_page_and_what_is_not_run_again(house, capfd):
 
 
 def test_what_cannot_be_run_again_is_said_beside_the_old_number(house, monkeypatch):
-  def measure(claim, result, workdir, seed, trained):
+  def measure(claim, result, workdir, seed, trained, seqlab):
     if broken:
       raise UserError("no such key")
     return 0.5
@@ -87,8 +99,43 @@ def test_what_cannot_be_run_again_is_said_beside_the_old_number(house, monkeypat
   assert "NOT RUN again (near): no such key" in page
 
 
+def test_two_at_a_time_on_their_shares_of_the_cores(house, monkeypatch):
+  shares, both = {}, threading.Barrier(2, timeout=10)
+
+  def measure(claim, result, workdir, seed, trained, seqlab):
+    if result.name == "near" and seed == 0:
+      both.wait()  # passed only if both run
+      shares[claim.target] = os.sched_getaffinity(0)
+    return 5.5
+
+  for name in ("other", "small"):
+    (house / "experiments" / "papers" / f"{name}.py").write_text(CLAIM)
+  monkeypatch.setattr(reproduce, "_measure", measure)
+  assert main(["reproduce", "--all", "--jobs=2"]) == 1
+  kept = json.loads((house / "docs" / "results.json").read_text())
+  assert kept.keys() == {"other", "small"}
+  if len(os.sched_getaffinity(0)) > 1:
+    assert not shares["other"] & shares["small"]
+    assert shares["other"] | shares["small"] == os.sched_getaffinity(0)
+
+
+def test_what_is_stopped_from_outside_stops_what_it_runs(house):
+  write_of_several(house, CLAIM.replace("steps=2", "steps=10**6"))
+  command = [sys.executable, "-m", "seqlab.cli", "reproduce", "small", "--jobs=2"]
+  environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
+  process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+  run = house / "runs/papers/small/config/seed0"
+  while not (run / "metrics.jsonl").exists():
+    assert process.poll() is None
+    time.sleep(0.05)
+  process.send_signal(signal.SIGINT)  # to it alone, not to its group as a terminal does
+  assert process.wait(60) == 130
+  assert list((run / "checkpoints").iterdir()), "it saved first"
+  assert not (house / "docs" / "results.json").exists()
+
+
 def test_a_stop_keeps_what_was_measured_before_it(house, monkeypatch):
-  def measure(claim, result, workdir, seed, trained):
+  def measure(claim, result, workdir, seed, trained, seqlab):
     if result.name == "far":
       raise KeyboardInterrupt
     return 5.5
