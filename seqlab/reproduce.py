@@ -144,8 +144,9 @@ def _reproduce(
       print(f"  {claim.target}: {result.name}: {result.metric} {values[-1]:.4g}", flush=True)
     if apart:
       why = f"it wants a {claim.wants.upper()}: seqlab reproduce {claim.target}"
-    whole = len(values) == len(result.seeds)
-    if whole or not found.get(result.name, {}).get("values"):  # measured elsewhere, it stays
+    whole, before = len(values) == len(result.seeds), found.get(result.name, {}).get("values")
+    # what was measured before, here or elsewhere, keeps its date
+    if not before or (whole and values != before):
       found[result.name] = {
         "values": values if whole else [],
         "why": why,
@@ -154,7 +155,7 @@ def _reproduce(
         | {"cpus": runtime.cores()},
       }
     elif not apart:
-      found[result.name] = found[result.name] | {"why": why}
+      found[result.name] |= {"why": why}
     yield found
 
 
@@ -179,17 +180,12 @@ def _measure(
   given = dict(flag.lstrip("-").split("=", 1) for flag in flags if "=" in flag)
   part = "data" if "data" in given else given.get("split", "valid")
   path = folder / (f"{command}.json" if command == "coordinates" else f"{command}_{part}.json")
-  told = path.with_suffix(".command")
-  if not told.exists() or told.read_text() != _signed(result.measure, path):
+  # a copy, as another command may write the same file
+  kept = folder / f"measured_{hashlib.sha256(result.measure.encode()).hexdigest()[:12]}.json"
+  if not kept.exists():
     seqlab(command, f"--workdir={folder}", *flags)
-    told.write_text(_signed(result.measure, path))
-  numbers = json.loads(path.read_text())
+    kept.write_text(path.read_text())
+  numbers = json.loads(kept.read_text())
   if result.metric not in numbers:
     raise UserError(f"{path}: no metric {result.metric!r}; it has {', '.join(numbers)}")
   return float(numbers[result.metric])
-
-
-def _signed(measure: str, path: pathlib.Path) -> str:
-  """The command that wrote a file, with the file's hash: another one may have written it since."""
-  body = path.read_bytes() if path.exists() else b""
-  return f"{measure}\n{hashlib.sha256(body).hexdigest()}\n"
