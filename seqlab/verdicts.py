@@ -69,7 +69,8 @@ def write(claims: Mapping[str, Claim], found: Mapping[str, Any]) -> None:
     notes += ["", f"**{claim.target}** ({claim.cost}): {claim.says}. Source: {claim.source}.", ""]
     if claim.tried and any(row[-1] == FAIL for row in rows):
       notes.append(f"- FAIL: {claim.tried}")
-    notes += (note for name, about in of.items() for note in _notes(name, about))
+    for result in claim.results:
+      notes += _notes(result.name, of[result.name]) if result.name in of else []
   for table in sorted(TABLES.glob("*.md")):
     notes += ["", table.read_text().rstrip()]
     if table.with_suffix(".png").exists():
