@@ -10,7 +10,7 @@ Command:  seqlab train --config=experiments/char_shakespeare.py --workdir=runs/c
           scripts/seeds --runs=runs/char --table=char_shakespeare \\
             "experiments/char_shakespeare.py:*"
 Time:     1 to 5 minutes a run of one CPU core; 87 runs, which two processes share by --part=0/2 and
-          --part=1/2, 80 minutes, before the command above makes the table of them.
+          --part=1/2 before the command above makes the table of them.
 Expected: docs/results.md has the table, with what counting characters reaches.
 """
 

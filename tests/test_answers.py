@@ -6,9 +6,9 @@ import jax
 import numpy as np
 import optax
 import pytest
+from commands import here
 
 from seqlab import config, limits
-from seqlab.cli import main
 from seqlab.data import synthetic
 from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
@@ -25,18 +25,6 @@ SMALL = (
   "--config.length=4", "--config.model.width=32", "--config.model.depth=1",
   "--config.model.mixer=lstm()", "--config.batch=32",
 )  # fmt: skip
-
-
-@pytest.fixture
-def seqlab(capsys):
-  """Runs a command here, and gives what it said."""
-
-  def run(*arguments, code=0):
-    assert main([*map(str, arguments)]) == code
-    said = capsys.readouterr()
-    return said.err if code else said.out
-
-  return run
 
 
 @pytest.fixture(scope="module")
@@ -89,22 +77,22 @@ def test_losses_are_the_same_on_a_mesh(objective, batch):
   same_on_a_mesh(objective, batch, dict(data=2, fsdp=2, tensor=2))
 
 
-def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(seqlab, tmp_path):
+def test_a_run_learns_parity_and_is_evaluated_on_longer_rows(tmp_path):
   longer = "--config.data.valid=parity(length=6, least=5, count=200)"
   given = (*TASK, *SMALL, longer, "--config.steps=200", "--config.lr=0.01")
-  seqlab("train", f"--workdir={tmp_path}", *given, "--config.evaluate.every=200")
-  seqlab("evaluate", f"--workdir={tmp_path}", "--data=parity(length=4, count=300)")
-  seqlab("evaluate", f"--workdir={tmp_path}")
+  here("train", f"--workdir={tmp_path}", *given, "--config.evaluate.every=200")
+  here("evaluate", f"--workdir={tmp_path}", "--data=parity(length=4, count=300)")
+  here("evaluate", f"--workdir={tmp_path}")
   short, long = (
     json.loads((tmp_path / f"evaluate_{name}.json").read_text()) for name in ("data", "valid")
   )
   assert short["accuracy"] > 0.95 and long["scaled_accuracy"] == pytest.approx(
     2 * long["accuracy"] - 1, abs=1e-6
   )
-  assert "symbols are not those" in seqlab(
+  assert "symbols are not those" in here(
     "evaluate", f"--workdir={tmp_path}", "--data=even_pairs()", code=2
   )
-  assert "train and valid" in seqlab("evaluate", f"--workdir={tmp_path}", "--split=test", code=2)
+  assert "train and valid" in here("evaluate", f"--workdir={tmp_path}", "--split=test", code=2)
 
 
 def accuracy_of(kind, made, steps=200, rows=32):
@@ -160,6 +148,6 @@ def test_rows_beyond_learned_positions_are_refused():
     ((*TASK, "--config.data.source=parity(leest=1)"), "least"),
   ],
 )
-def test_mistakes_are_one_line(seqlab, flags, said, tmp_path):
-  told = seqlab("train", f"--workdir={tmp_path / 'run'}", *flags, code=2)
+def test_mistakes_are_one_line(flags, said, tmp_path):
+  told = here("train", f"--workdir={tmp_path / 'run'}", *flags, code=2)
   assert said in told and told.count("\n") == 1

@@ -8,20 +8,12 @@ import numpy as np
 import pytest
 from commands import here, seqlab
 
-from seqlab.cli import main
 from seqlab.data.tags import may_follow
 from seqlab.errors import UserError
 from seqlab.predictors import predictor
 from seqlab.scores.spans import span_scores
 
 WORDS = {"ants": "aaab", "bees": "bbba", "猫": "ccab"}
-
-
-def said(capsys, *arguments, code=0):
-  """What a command says in this process, on stdout or where it is to fail on stderr."""
-  assert main(list(map(str, arguments))) == code
-  told = capsys.readouterr()
-  return told.err if code else told.out
 
 
 def lines(file):
@@ -70,9 +62,9 @@ def classifier(small):
   return folder / "classifier", folder
 
 
-def test_tags_of_a_set(tagger, capsys):
+def test_tags_of_a_set(tagger):
   run, _ = tagger
-  told = said(capsys, "predict", f"--workdir={run}")
+  told = here("predict", f"--workdir={run}")
   found = lines(run / "predict_valid.jsonl")
   assert len(found) == 60 and found[0].keys() == {"words", "tags", "predicted"}
   scores = span_scores([f["predicted"] for f in found], [f["tags"] for f in found])
@@ -81,33 +73,33 @@ def test_tags_of_a_set(tagger, capsys):
     assert name in told
   for tags in (f["predicted"] for f in found):
     assert all(map(may_follow, [None, *tags], tags))
-  said(capsys, "evaluate", f"--workdir={run}")
+  here("evaluate", f"--workdir={run}")
   told = json.loads((run / "evaluate_valid.json").read_text())
   assert "perplexity" not in told and told["accuracy"] > 0.6
 
 
-def test_tags_are_compared_with_another_systems(tagger, capsys):
+def test_tags_are_compared_with_another_systems(tagger):
   run, _ = tagger
-  said(capsys, "predict", f"--workdir={run}")
+  here("predict", f"--workdir={run}")
   other = run / "other.jsonl"
   found = lines(run / "predict_valid.jsonl")
   nothing = [dict(f, predicted=["O"] * len(f["words"])) for f in found]
   other.write_text("".join(json.dumps(line) + "\n" for line in nothing))
-  told = said(capsys, "predict", f"--workdir={run}", f"--against={other}")
+  told = here("predict", f"--workdir={run}", f"--against={other}")
   scores = span_scores([f["predicted"] for f in found], [f["tags"] for f in found])
   (row,) = (
     line for line in told.splitlines() if line.split()[:2] == ["span", "f1"] and "of" not in line
   )
   assert row.count(f"{100 * scores.f1:.2f} [") == 2, "the other's F1 is 0"
   other.write_text("".join(json.dumps(line) + "\n" for line in nothing[1:]))
-  told = said(capsys, "predict", f"--workdir={run}", f"--against={other}", code=2)
+  told = here("predict", f"--workdir={run}", f"--against={other}", code=2)
   assert "other.jsonl: of other examples than these 60" in told
   other.write_text("{}\n")
-  told = said(capsys, "predict", f"--workdir={run}", f"--against={other}", code=2)
+  told = here("predict", f"--workdir={run}", f"--against={other}", code=2)
   assert "not what `seqlab predict` writes" in told
 
 
-def test_tags_of_texts_and_of_files(tagger, small, capsys):
+def test_tags_of_texts_and_of_files(tagger, small):
   run, (folder, _) = tagger[0], small
   told = seqlab(
     "predict", f"--workdir={run}", "--text=Dr. Marden lives.", "--text=so", b"--text=\xff"
@@ -116,26 +108,26 @@ def test_tags_of_texts_and_of_files(tagger, small, capsys):
   assert [line.split()[0] for line in first.splitlines()] == ["Dr", ".", "Marden", "lives", "."]
   assert second.split()[0] == "so" and third.split()[0] == "?"
   (folder / "a.conll").write_text("Dr. B-PER\nMarden I-PER\nlives O\n\nso O\n")
-  told = said(capsys, "predict", f"--workdir={run}", f"--data=conll(path='{folder / 'a.conll'}')")
+  told = here("predict", f"--workdir={run}", f"--data=conll(path='{folder / 'a.conll'}')")
   assert "2 texts" in told and "span f1" in told
   (folder / "a.txt").write_text("Dr. Marden lives")
-  told = said(capsys, "predict", f"--workdir={run}", f"--data=text(path='{folder / 'a.txt'}')")
+  told = here("predict", f"--workdir={run}", f"--data=text(path='{folder / 'a.txt'}')")
   assert "1 texts" in told and "span f1" not in told
   (line,) = lines(run / "predict_data.jsonl")
   assert line["words"] == ["Dr", ".", "Marden", "lives"] and line["tags"] is None
   (folder / "a.conll").write_text("Dr. B-TITLE\n")
   data = f"--data=conll(path='{folder / 'a.conll'}')"
-  told = said(capsys, "predict", f"--workdir={run}", data, code=2)
+  told = here("predict", f"--workdir={run}", data, code=2)
   assert "a.conll#0: unknown tag 'B-TITLE'; known are B-LOC, B-ORG" in told
-  told = said(capsys, "evaluate", f"--workdir={run}", data, code=2)
+  told = here("evaluate", f"--workdir={run}", data, code=2)
   assert "unknown labels B-TITLE; the classes are B-LOC" in told
-  told = said(capsys, "predict", f"--workdir={run}", f"--text={'word ' * 90}", code=2)
+  told = here("predict", f"--workdir={run}", f"--text={'word ' * 90}", code=2)
   assert "tokens; at most 79 are wanted" in told and told.count("\n") == 1
 
 
-def test_classes_of_a_set_with_the_table_and_the_picture(classifier, capsys):
+def test_classes_of_a_set_with_the_table_and_the_picture(classifier):
   run, _ = classifier
-  told = said(capsys, "predict", f"--workdir={run}")
+  told = here("predict", f"--workdir={run}")
   found = lines(run / "predict_valid.jsonl")
   assert found[0].keys() == {"text", "label", "predicted", "probabilities"}
   for f in found:
@@ -146,24 +138,24 @@ def test_classes_of_a_set_with_the_table_and_the_picture(classifier, capsys):
   (row,) = (line.split() for line in told.splitlines() if line.split()[:1] == ["猫"])
   assert sum(map(int, row[1:])) == sum(f["label"] == "猫" for f in found)
   assert (run / "confusion_valid.png").read_bytes().startswith(b"\x89PNG")
-  said(capsys, "evaluate", f"--workdir={run}")
+  here("evaluate", f"--workdir={run}")
   again = json.loads((run / "evaluate_valid.json").read_text())["accuracy"]
   assert again == pytest.approx(right), "a row of predict is a row of training"
   texts = ("aaaa", "b" * 15, "b" * 15 + "c" * 9)
-  told = said(capsys, "predict", f"--workdir={run}", *(f"--text={text}" for text in texts))
+  told = here("predict", f"--workdir={run}", *(f"--text={text}" for text in texts))
   ants, bees, longer = (told.splitlines()[i : i + 4] for i in (0, 4, 8))
   assert ants[0] == "aaaa" and "ants" in ants[1]
   assert bees[1:] == longer[1:], "cut as in training"
-  assert said(capsys, "predict", f"--workdir={run}", f"--against={run / 'predict_valid.jsonl'}")
+  assert here("predict", f"--workdir={run}", f"--against={run / 'predict_valid.jsonl'}")
 
 
-def test_what_is_no_class(classifier, capsys):
+def test_what_is_no_class(classifier):
   run, folder = classifier
   (folder / "dogs.jsonl").write_text(json.dumps(dict(text="dddd", label="dogs")) + "\n")
   data = f"--data=jsonl(path='{folder / 'dogs.jsonl'}', label='label')"
-  told = said(capsys, "predict", f"--workdir={run}", data, code=2)
+  told = here("predict", f"--workdir={run}", data, code=2)
   assert "dogs.jsonl#0: unknown label 'dogs'; known are ants, bees, 猫" in told
-  told = said(capsys, "predict", f"--workdir={run}", "--text= ", code=2)
+  told = here("predict", f"--workdir={run}", "--text= ", code=2)
   assert "--text=' ': is empty" in told
 
 
@@ -179,54 +171,54 @@ def letters(small):
   return folder, [*flags, "--config.length=8", f"--config.data.store={folder / 'letters'}"]
 
 
-def test_sets_of_classes(letters, capsys):
+def test_sets_of_classes(letters):
   folder, flags = letters
   run, source = folder / "sets", f"csv(path='{folder / 'letters.csv'}', label='letters')"
   flags = [*flags, "--config.objective=multi_label_classification(separator='|')"]
   told = here(
     "train", f"--workdir={run}", *flags, "--config.steps=80", f"--config.data.source={source}"
   )
-  told = said(capsys, "predict", f"--workdir={run}")
+  told = here("predict", f"--workdir={run}")
   found = lines(run / "predict_valid.jsonl")
   exact = np.mean([line["labels"] == line["predicted"] for line in found])
   assert exact > 0.7 and f"{100 * exact:.2f} [" in told and "micro f1" in told
   assert {name for line in found for name in line["labels"]} == {"a", "b", "c"}
-  said(capsys, "evaluate", f"--workdir={run}")
+  here("evaluate", f"--workdir={run}")
   again = json.loads((run / "evaluate_valid.json").read_text())
   assert again["exact_match"] == pytest.approx(exact) and "perplexity" not in again
   (folder / "few.csv").write_text("text,letters\naab,a|b\nccc,c\nddd,\nabc,c|b|a\n")
   few = f"csv(path='{folder / 'few.csv'}', label='letters')"
-  said(capsys, "evaluate", f"--workdir={run}", f"--data={few}")
+  here("evaluate", f"--workdir={run}", f"--data={few}")
   assert json.loads((run / "evaluate_data.json").read_text())["exact_match"] > 0.4
   (folder / "few.csv").write_text("text,letters\naab,a|z\nb,b\n")
   for command in ("evaluate", "predict"):
-    told = said(capsys, command, f"--workdir={run}", f"--data={few}", code=2)
+    told = here(command, f"--workdir={run}", f"--data={few}", code=2)
     assert "unknown label 'z'" in told and "a, b, c" in told
 
 
-def test_numbers(letters, capsys):
+def test_numbers(letters):
   folder, flags = letters
   run, source = folder / "numbers", f"csv(path='{folder / 'letters.csv'}', label='half')"
   flags = [*flags, "--config.objective=regression()"]
   told = here(
     "train", f"--workdir={run}", *flags, "--config.steps=120", f"--config.data.source={source}"
   )
-  told = said(capsys, "predict", f"--workdir={run}")
+  told = here("predict", f"--workdir={run}")
   found = lines(run / "predict_valid.jsonl")
   error = np.mean([(line["label"] - line["predicted"]) ** 2 for line in found])
   assert error < 0.1 and "pearson" in told
   (folder / "new.csv").write_text("text,half\naadd,1.25\ndddd,-3\n")
   new = f"--data=csv(path='{folder / 'new.csv'}', label='half')"
-  said(capsys, "predict", f"--workdir={run}", new)
-  said(capsys, "evaluate", f"--workdir={run}", new)
+  here("predict", f"--workdir={run}", new)
+  here("evaluate", f"--workdir={run}", new)
   found = lines(run / "predict_data.jsonl")
   error = np.mean([(line["label"] - line["predicted"]) ** 2 for line in found])
   loss = json.loads((run / "evaluate_data.json").read_text())["loss"]
   assert loss == pytest.approx(error, rel=1e-3) and [f["label"] for f in found] == [1.25, -3]
-  assert float(said(capsys, "predict", f"--workdir={run}", "--text=aaaa").split()[0]) > 1
+  assert float(here("predict", f"--workdir={run}", "--text=aaaa").split()[0]) > 1
   named = source.replace("half", "letters")
   changes = [f"--config.data.source={named}", f"--workdir={folder / 'none'}"]
-  told = said(capsys, "train", *flags, *changes, code=2)
+  told = here("train", *flags, *changes, code=2)
   assert "is no number" in told
 
 
@@ -246,12 +238,12 @@ def test_what_predict_is_not_for(writes, advice):
     predictor(run)
 
 
-def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, small, capsys):
+def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, small):
   _, tags = tagger
   folder, _ = small
 
   def refused(*changes):
-    return said(capsys, "train", f"--workdir={folder / 'none'}", *tags, *changes, code=2)
+    return here("train", f"--workdir={folder / 'none'}", *tags, *changes, code=2)
 
   text = f"--config.data.source=jsonl(path='{folder / 'rows.jsonl'}', label='label')"
   hashed = "--config.data.valid=hash()"
@@ -264,12 +256,12 @@ def test_objectives_and_sources_that_do_not_go_together(tagger, classifier, smal
   assert "crf=3 of tagging() is not True or False" in refused("--config.objective=tagging(crf=3)")
 
 
-def test_what_is_wrong_with_data_is_said_of_data(classifier, small, capsys):
+def test_what_is_wrong_with_data_is_said_of_data(classifier, small):
   run, folder = classifier[0], small[0]
   for data, told in {
     f"csv(path='{folder / 'nope.csv'}')": "matches no file",
     f"jsonl(path='{folder / 'rows.jsonl'}', label='lable')": "label='lable' is no column",
     "idx(path='images.gz')": "the run was trained on",
   }.items():
-    line = said(capsys, "predict", f"--workdir={run}", f"--data={data}", code=2).splitlines()[-1]
+    line = here("predict", f"--workdir={run}", f"--data={data}", code=2).splitlines()[-1]
     assert line.startswith("seqlab: --data") and told in line

@@ -134,6 +134,16 @@ def test_the_losses_even_out_the_choices():
   assert max(choices(params)) < 40
 
 
+def test_choices_are_of_scores_that_no_device_rounds():
+  """A GPU rounds float32 products to TensorFloat-32 unless asked not to."""
+  layer, x_BTD = Moe(experts=4, active=2), jnp.zeros((1, 3, 8))
+  params = jax.eval_shape(layer.init, jax.random.key(0), x_BTD)
+  for place in ("cpu", "gpu"):
+    with forced_backend(place):
+      program = str(jax.make_jaxpr(layer.apply)(params, x_BTD))
+    assert "HIGHEST" in program, place
+
+
 def test_flops_are_those_of_the_active_experts():
   x_BTD = jax.ShapeDtypeStruct((2, 12, 24), jnp.float32)
 

@@ -57,6 +57,14 @@ def test_what_a_mixer_refuses(spec):
   assert BAD[spec] in str(error.value)
 
 
+@pytest.mark.parametrize("spec", ["lru(low=0.0)", "lru(low=0.0, high=0.0001)"])
+def test_a_ring_down_to_its_middle_starts_at_finite_numbers_inside(spec):
+  x_BTD, pos_BT = jnp.zeros((1, 3, 512)), jnp.zeros((1, 3), jnp.int32)
+  nu_F = jax.jit(mixer(spec).init)(jax.random.key(0), x_BTD, pos_BT)["params"]["nu_F"]
+  radius_F = np.exp(-np.exp(nu_F))
+  assert np.isfinite(nu_F).all() and (radius_F < mixer(spec).high * 1.0001).all()
+
+
 @pytest.mark.parametrize("spec", SPECS)
 def test_what_is_not_drawn_is_in_no_product(spec):
   """A rate, a scale or a skip starts at a number: by its name it must not decay like a matrix."""

@@ -552,12 +552,13 @@ def test_what_a_document_forgot_costs_the_next_no_digits(decay):
   reset = jnp.zeros((1, 40), bool).at[:, [0, 20]].set(True)
   start = jnp.zeros((1, 2, 4, 4)), jnp.zeros((1, 2, 4)), jnp.zeros((1, 2))
   alone = jnp.ones_like(reset[:, 20:]).at[:, 1:].set(False)
-  second = mlstm(*(x[:, :, 20:] for x in (q, k, v, i, f)), alone, *start)
-  both = mlstm(q, k, v, i, f, reset, *start)
+  op = jax.jit(mlstm)
+  second = op(*(x[:, :, 20:] for x in (q, k, v, i, f)), alone, *start)
+  both = op(q, k, v, i, f, reset, *start)
   np.testing.assert_allclose(both[0][:, :, 20:], second[0], rtol=1e-4, atol=1e-5)
 
   def total(f):
-    return jnp.sum(jnp.cos(mlstm(q, k, v, i, f, reset, *start)[0]))
+    return jnp.sum(jnp.cos(op(q, k, v, i, f, reset, *start)[0]))
 
   assert np.isfinite(jax.grad(total)(f)).all()
 

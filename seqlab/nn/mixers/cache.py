@@ -15,7 +15,7 @@ from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
-from seqlab.ops.attention_weights import Mask, Scores
+from seqlab.ops.attention_weights import PLAIN, Mask, Scores
 from seqlab.ops.backend import after
 
 
@@ -85,7 +85,7 @@ def attend(
   k_BHSK: jax.Array,
   v_BHSK: jax.Array,
   mask: Mask,
-  scores: Scores = Scores(),  # noqa: B008
+  scores: Scores = PLAIN,
   kept_BHTS: jax.Array | None = None,
 ) -> jax.Array:
   """Attention of further tokens over the keys and values of a cache, and then over their own.

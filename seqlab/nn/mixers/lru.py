@@ -48,8 +48,10 @@ class LRU(Mixer):
     width = x_BTD.shape[-1]
     hidden, start = self.hidden or width, self.before(x_BTD, state)
 
+    low = max(self.low, 1e-3 * self.high)  # a radius of 0 would have no logarithm
+
     def squares(key: jax.Array) -> jax.Array:  # even over the ring's area
-      return jax.random.uniform(key, (hidden,), minval=max(self.low**2, 1e-6), maxval=self.high**2)
+      return jax.random.uniform(key, (hidden,), minval=low**2, maxval=self.high**2)
 
     nu_F = self.param("nu_F", lambda key: jnp.log(-0.5 * jnp.log(squares(key))))
     theta_F = self.param(
