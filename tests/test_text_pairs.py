@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from commands import here
 from drawn import drawn
-from test_command_predict import WORDS, lines, said
+from test_command_predict import WORDS, lines
 
 from seqlab.data.examples import Examples
 from seqlab.errors import UserError
@@ -81,50 +81,46 @@ def run(tmp_path_factory):
   return folder / "run"
 
 
-def test_the_second_text_is_told_by_its_type_alone(run, capsys):
+def test_the_second_text_is_told_by_its_type_alone(run):
   """Attention without positions sees a bag of tokens, which the types divide."""
-  said(capsys, "predict", f"--workdir={run}")
+  here("predict", f"--workdir={run}")
   found = lines(run / "predict_valid.jsonl")
   assert found[0].keys() >= {"source", "text", "label", "predicted"}
   assert np.mean([one["label"] == one["predicted"] for one in found]) > 0.9
   for one in found[:3]:
     given = [f"--{name}={one[name]}" for name in ("source", "text")]
-    told = said(capsys, "predict", f"--workdir={run}", *given).splitlines()
+    told = here("predict", f"--workdir={run}", *given).splitlines()
     assert told[0] == f"{one['source']} | {one['text']}" and told[1].endswith(one["predicted"])
-  said(capsys, "attention", f"--workdir={run}", *given)
+  here("attention", f"--workdir={run}", *given)
   assert (run / "attention_1.png").is_file()
 
 
-def test_one_type_tells_nothing_apart_and_a_decoder_has_no_first(run, tmp_path, capsys):
+def test_one_type_tells_nothing_apart_and_a_decoder_has_no_first(run, tmp_path):
   flags = ["--config.objective=classification()", f"--workdir={tmp_path}"]
   flags += [
     f"--config.data.{key}={json.loads((run / 'config.json').read_text())[f'data.{key}']}"
     for key in ("source", "store")
   ]
-  told = said(capsys, "train", *flags, "--config.model.name=encoder(types=1)", code=2)
+  told = here("train", *flags, "--config.model.name=encoder(types=1)", code=2)
   assert "types=1 of encoder(): 0, or 2 and more are wanted" in told
-  told = said(capsys, "train", *flags, "--config.model.pool=first", code=2)
+  told = here("train", *flags, "--config.model.pool=first", code=2)
   assert "config.model.pool='first': a decoder's first token has seen nothing" in told
 
 
-def test_a_text_alone_is_refused_where_pairs_are_read(run, tmp_path, capsys):
-  told = said(capsys, "predict", f"--workdir={run}", "--text=aab", code=2)
+def test_a_text_alone_is_refused_where_pairs_are_read(run, tmp_path):
+  told = here("predict", f"--workdir={run}", "--text=aab", code=2)
   assert "--text='aab': is a text alone; this run reads a text with a source" in told
-  told = said(
-    capsys, "predict", f"--workdir={run}", "--text=aab", "--source=b", "--source=a", code=2
-  )
+  told = here("predict", f"--workdir={run}", "--text=aab", "--source=b", "--source=a", code=2)
   assert "1 --text and 2 --source: one for each is wanted" in told
-  told = said(capsys, "predict", f"--workdir={run}", "--text=aab", "--source= ", code=2)
+  told = here("predict", f"--workdir={run}", "--text=aab", "--source= ", code=2)
   assert "--text='aab': is empty; a text is wanted" in told
-  told = said(capsys, "attention", f"--workdir={run}", "--text=aab", code=2)
+  told = here("attention", f"--workdir={run}", "--text=aab", code=2)
   assert "1 texts for 0 sources; one for each" in told
   (tmp_path / "one.jsonl").write_text('{"text": "aab", "label": "ants"}\n')
   data = f"--data=jsonl(path='{tmp_path / 'one.jsonl'}', label='label')"
-  assert "this run reads a text with a source" in said(
-    capsys, "predict", f"--workdir={run}", data, code=2
-  )
-  assert "it has texts alone; this run reads pairs of texts" in said(
-    capsys, "evaluate", f"--workdir={run}", data, code=2
+  assert "this run reads a text with a source" in here("predict", f"--workdir={run}", data, code=2)
+  assert "it has texts alone; this run reads pairs of texts" in here(
+    "evaluate", f"--workdir={run}", data, code=2
   )
   both = f"{json.loads((run / 'config.json').read_text())['data.source']} | {data[7:]}"
   both = both.replace(", label='label'", "")
