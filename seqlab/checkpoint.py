@@ -33,8 +33,8 @@ _log = logging.getLogger("seqlab")
 class Checkpoints:
   """The checkpoints of one run: `directory/STEP`, the newest `keep` and the `best` by `metric`.
 
-  The smallest metric is best. Only the trainer opens a directory this way (it clears what a killed
-  save left behind); whoever only reads uses `seqlab.pretrained`.
+  The smallest metric is best, but of an accuracy the greatest. Only the trainer opens a directory
+  this way (it clears what a killed save left behind); whoever only reads uses `seqlab.pretrained`.
   """
 
   def __init__(
@@ -211,13 +211,14 @@ Metrics = Mapping[int, Mapping[str, float]]  # of each step
 
 
 def kept(metrics: Metrics, keep: int, best: int, metric: str | None) -> set[int]:
-  """Returns the steps to keep: the newest `keep`, and the `best` with the smallest `metric`."""
+  """Returns the steps to keep: the newest `keep`, and the `best` by `metric`."""
   return {*sorted(metrics)[-max(keep, 1) :], *best_steps(metrics, metric, best)}
 
 
 def best_steps(metrics: Metrics, metric: str | None, count: int) -> list[int]:
-  """Returns up to `count` steps by ascending `metric`, only those where it is finite."""
-  numbers = {s: m.get(metric or "", math.nan) for s, m in metrics.items()}
+  """Returns up to `count` steps, the best by `metric` first, only those where it is finite."""
+  sign = -1 if metric == "accuracy" else 1
+  numbers = {s: sign * m.get(metric or "", math.nan) for s, m in metrics.items()}
   value = {s: v for s, v in numbers.items() if math.isfinite(v)}
   return sorted(value, key=lambda s: (value[s], s))[:count]
 

@@ -22,6 +22,7 @@ CHOICES = {
   "model.dtype": ("float32", "bfloat16"),
   "model.remat": ("none", *POLICIES),
   "data.rows": ("windows", "packed"),
+  "checkpoint.metric": ("loss", "accuracy"),
   "nonfinite": ("stop", "skip"),
 }
 

@@ -60,7 +60,7 @@ def run(config: ConfigDict, workdir: str) -> int:
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
     stopping = stack.enter_context(signals())
-    kept = config.checkpoint.keep, config.checkpoint.best
+    kept = config.checkpoint.keep, config.checkpoint.best, config.checkpoint.metric
     stores = [stack.enter_context(Checkpoints(f / "checkpoints", *kept)) for f in folders]
     example = build.example(config, learned, 1)
     anew = stores[0].latest is None

@@ -123,6 +123,8 @@ def test_kept_is_newest_and_best():
   assert kept(metrics, 1, 2, "loss") == {8, 2, 4}
   assert kept(metrics, 1, 1, None) == {8}
   assert kept(metrics, 1, 1, "accuracy") == {8}
+  accuracy = {1: {"accuracy": 0.2}, 2: {"accuracy": 0.7}, 3: {"accuracy": float("nan")}}
+  assert kept(accuracy, 1, 1, "accuracy") == {3, 2}, "of an accuracy the greatest is best"
   assert kept({}, 2, 1, "loss") == set()
 
 

@@ -59,7 +59,7 @@ class Adversarial(OnePlayer):
   whole_text: bool = False
   writes: str = "arrays"
   pictured: int = 1000
-  ranked: ClassVar[bool] = False
+  ranked: ClassVar[tuple[str, ...]] = ()
 
   def __init__(
     self,

@@ -22,6 +22,7 @@ class Answers(OnePlayer):
 
   rows: ClassVar[str] = "answers"
   counts: ClassVar[str] = "answers"
+  ranked: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
   whole_text: bool = False
 
   def __init__(self, network: Network, choices: int):

@@ -88,7 +88,7 @@ class OnePlayer:
   rows: ClassVar[str] = ""
   writes: str = ""
   pictured: int = 0
-  ranked: ClassVar[bool] = True
+  ranked: ClassVar[tuple[str, ...]] = ("loss",)
   network: Any
 
   def inputs(self, batch: Batch) -> tuple:
@@ -136,8 +136,8 @@ class Objective(Protocol):
   the loss is not.
   writes: what a model of it makes: "continuations" of a text, "targets" of a source, "sentences"
   out of latent numbers, "arrays" by the objective's `draw`, or "" for nothing.
-  pictured: examples that its pictures show; 0 where it has none. ranked: a lower loss on the
-  validation set is a better model.
+  pictured: examples that its pictures show; 0 where it has none. ranked: the metrics of the
+  validation set that tell which model is better, () where none does.
   """
 
   players: tuple[str, ...]
@@ -147,7 +147,7 @@ class Objective(Protocol):
   whole_text: bool
   writes: str
   pictured: int
-  ranked: ClassVar[bool]
+  ranked: ClassVar[tuple[str, ...]]
 
   def init(self, key: jax.Array, batch: Batch) -> dict[str, Any]:
     """Fresh parameters, {player: tree}."""

@@ -4,6 +4,8 @@ The batch holds `tokens_BT`, `pos_BT` and `weight_BT` (1 on tokens of the text),
 `label_B` and `weight_B` (0 for the rows that fill up the last batch of an evaluation).
 """
 
+from typing import ClassVar
+
 import jax
 import jax.numpy as jnp
 
@@ -15,6 +17,8 @@ class Classification(OfTexts):
   """label_smoothing: share of the target spread evenly over the classes (arXiv:1512.00567, section
   7).
   """
+
+  ranked: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
 
   def __init__(self, network: Network, label_smoothing: float = 0.0):
     self.network, self.label_smoothing = network, label_smoothing

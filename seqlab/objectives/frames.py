@@ -19,6 +19,7 @@ class Frames(OnePlayer):
 
   rows: ClassVar[str] = "arrays"
   counts: ClassVar[str] = "frames"
+  ranked: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
   whole_text: bool = False
 
   def __init__(self, network: Network):

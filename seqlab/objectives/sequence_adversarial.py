@@ -32,7 +32,7 @@ class SequenceAdversarial(OnePlayer):
 
   rows: ClassVar[str] = "sentences"
   counts: ClassVar[str] = "examples"
-  ranked: ClassVar[bool] = False
+  ranked: ClassVar[tuple[str, ...]] = ()
   whole_text = False
   writes = "continuations"
 

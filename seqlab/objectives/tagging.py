@@ -22,6 +22,7 @@ class Tagging(OnePlayer):
 
   rows: ClassVar[str] = "tagged"
   counts: ClassVar[str] = "tags"
+  ranked: ClassVar[tuple[str, ...]] = ("loss", "accuracy")
   whole_text: bool = False
 
   def __init__(self, network: Network, crf: bool = True):
