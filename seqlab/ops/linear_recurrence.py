@@ -30,8 +30,7 @@ def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto"):
   """a_BTF, b_BTF: [B, T, F], h_BF: the state before the first step -> h_BTF, every state, float32
   at least.
 
-  form: "sequential" (a time-major loop, fastest on CPU), "associative" (log-depth, for
-  accelerators), "auto".
+  form: "sequential" (a loop, fastest on CPU), "associative" (log-depth, for accelerators), "auto".
   """
   if backend() == "reference":
     return linear_recurrence_naive(a_BTF, b_BTF, h_BF)
@@ -41,55 +40,81 @@ def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto"):
   return run(a_BTF, b_BTF, h_BF)
 
 
-def _run_sequential(a_TBF, b_TBF, h_BF, reverse=False):
-  def step(h_BF, ab):
-    h_BF = ab[0] * h_BF + ab[1]
+def _scan(step, carry_BF, inputs, reverse=False):
+  """`lax.scan` over the second axis. It reads and writes arrays [B, T, F] where they lie: on a CPU,
+  bringing time to the front and back takes as long as the recurrence itself.
+  """
+  length = inputs[0].shape[1]
+
+  def body(i, carried):
+    carry_BF, y_BTF = carried
+    t = length - 1 - i if reverse else i
+    now = [lax.dynamic_index_in_dim(x_BTF, t, 1, keepdims=False) for x_BTF in inputs]
+    carry_BF, y_BF = step(carry_BF, now)
+    return carry_BF, lax.dynamic_update_index_in_dim(y_BTF, y_BF, t, 1)
+
+  return lax.fori_loop(0, length, body, (carry_BF, jnp.zeros_like(inputs[-1])))
+
+
+def _states_one_by_one(a_BTF, b_BTF, h_BF):
+  def step(h_BF, now):
+    a_BF, b_BF = now
+    h_BF = a_BF * h_BF + b_BF
     return h_BF, h_BF
 
-  return lax.scan(step, h_BF, (a_TBF, b_TBF), reverse=reverse)[1]
+  return _scan(step, h_BF, (a_BTF, b_BTF))[1]
 
 
-def _run_associative(a_TBF, b_TBF, h_BF, reverse=False):
-  def combine(left, right):
-    return left[0] * right[0], right[0] * left[1] + right[1]
+def _sums_one_by_one(a_BTF, g_BTF):
+  """s_BTF and dh_0, carrying a_t s_t."""
 
-  first = -1 if reverse else 0
-  b_TBF = b_TBF.at[first].add(a_TBF[first] * h_BF)
-  return lax.associative_scan(combine, (a_TBF, b_TBF), reverse=reverse)[1]
+  def step(carry_BF, now):
+    a_BF, g_BF = now
+    s_BF = g_BF + carry_BF
+    return a_BF * s_BF, s_BF
+
+  dh_BF, s_BTF = _scan(step, jnp.zeros_like(g_BTF[:, 0]), (a_BTF, g_BTF), reverse=True)
+  return s_BTF, dh_BF
 
 
-def _with_reversed_gradient(run):
-  """`run(a_TBF, b_TBF, h_BF, reverse)` as a batch-major function whose gradient is `run` in
-  reverse.
-  """
+def _combine(left, right):
+  return left[0] * right[0], right[0] * left[1] + right[1]
 
-  def time_major(*arrays):
-    dtype = wide(jnp.result_type(*arrays))
-    return [jnp.swapaxes(x, 0, 1).astype(dtype) for x in arrays]
+
+def _states_by_halves(a_BTF, b_BTF, h_BF):
+  b_BTF = b_BTF.at[:, 0].add(a_BTF[:, 0] * h_BF)
+  return lax.associative_scan(_combine, (a_BTF, b_BTF), axis=1)[1]
+
+
+def _sums_by_halves(a_BTF, g_BTF):
+  later_BTF = jnp.concatenate([a_BTF[:, 1:], jnp.zeros_like(a_BTF[:, :1])], 1)
+  _, s_BTF = lax.associative_scan(_combine, (later_BTF, g_BTF), reverse=True, axis=1)
+  return s_BTF, a_BTF[:, 0] * s_BTF[:, 0]
+
+
+def _with_gradient(states, sums):
+  """The recurrence with `states(a, b, h)` for its value and `sums(a, g)` for its gradients."""
 
   @jax.custom_vjp
   def recurrence(a_BTF, b_BTF, h_BF):
     return forward(a_BTF, b_BTF, h_BF)[0]
 
   def forward(a_BTF, b_BTF, h_BF):
-    a_TBF, b_TBF = time_major(a_BTF, b_BTF)
-    h_TBF = run(a_TBF, b_TBF, h_BF.astype(b_TBF.dtype))
-    empty = [jnp.zeros((), x.dtype) for x in (a_BTF, b_BTF, h_BF)]
-    return jnp.swapaxes(h_TBF, 0, 1), (a_TBF, h_TBF, h_BF, *empty)
+    dtype = wide(jnp.result_type(a_BTF, b_BTF))
+    h_BTF = states(*(x.astype(dtype) for x in (a_BTF, b_BTF, h_BF)))
+    b_like = jnp.zeros((), b_BTF.dtype)
+    return h_BTF, (a_BTF, h_BTF, h_BF, b_like)
 
-  def backward(saved, dh_BTF):
-    a_TBF, h_TBF, h_BF, a_like, b_like, h_like = saved
-    (g_TBF,) = time_major(dh_BTF)
-    later_TBF = jnp.concatenate([a_TBF[1:], jnp.zeros_like(a_TBF[:1])])
-    s_TBF = run(later_TBF, g_TBF, jnp.zeros_like(g_TBF[0]), reverse=True)
-    earlier_TBF = jnp.concatenate([h_BF[None].astype(h_TBF.dtype), h_TBF[:-1]])
-    da_BTF = jnp.swapaxes(s_TBF * earlier_TBF, 0, 1).astype(a_like.dtype)
-    db_BTF = jnp.swapaxes(s_TBF, 0, 1).astype(b_like.dtype)
-    return da_BTF, db_BTF, (a_TBF[0] * s_TBF[0]).astype(h_like.dtype)
+  def backward(saved, g_BTF):
+    a_BTF, h_BTF, h_BF, b_like = saved
+    s_BTF, dh_BF = sums(a_BTF.astype(g_BTF.dtype), g_BTF)
+    earlier_BTF = jnp.concatenate([h_BF[:, None].astype(h_BTF.dtype), h_BTF[:, :-1]], 1)
+    da_BTF = (s_BTF * earlier_BTF).astype(a_BTF.dtype)
+    return da_BTF, s_BTF.astype(b_like.dtype), dh_BF.astype(h_BF.dtype)
 
   recurrence.defvjp(forward, backward)
   return recurrence
 
 
-_sequential = _with_reversed_gradient(_run_sequential)
-_associative = _with_reversed_gradient(_run_associative)
+_sequential = _with_gradient(_states_one_by_one, _sums_one_by_one)
+_associative = _with_gradient(_states_by_halves, _sums_by_halves)
