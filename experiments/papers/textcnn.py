@@ -4,7 +4,8 @@ Paper:    Kim 2014 (arXiv:1408.5882), table 2, CNN-rand: words drawn at random, 
           5 words with 100 filters each, dropout 0.5, norms of at most 3, Adadelta, batch 50, 25
           epochs, the best on a tenth of the training sentences.
 Claim:    91.2 % of TREC's 500 test questions are given the right of six classes, 76.1 % of MR's
-          10,662 sentences, ten times a tenth of them, the right of two.
+          10,662 sentences, ten times a tenth of them, the right of two. Here three of those tenths
+          (reduced size), each trained as in the paper.
 Data:     TREC: 5,452 questions to train on (a tenth of them held out). MR: a tenth for the test, a
           tenth held out. Lower-cased words.
 Command:  seqlab train --config=experiments/papers/textcnn.py:trec --workdir=runs/trec
@@ -32,13 +33,13 @@ CLAIM = dict(
       measure=f"evaluate --data=\"labelled(path='{DATA}/TREC.test.all.xz', encoding='latin-1')\"",
     ),
     dict(
-      name="MR, accuracy over ten folds",
+      name="MR, accuracy over three of ten folds",
       argument="mr{seed}",
       metric="accuracy",
       published="0.761",
       low=0.746,
       high=0.776,
-      seeds=tuple(range(10)),
+      seeds=(0, 1, 2),
       measure="evaluate --split=test",
     ),
   ),
