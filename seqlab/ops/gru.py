@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.dense import product
+from seqlab.ops.dense import product, turned
 from seqlab.ops.rnn import kept, states_before
 
 
@@ -91,7 +91,7 @@ def _forward(x_BTGF, w_FGF, bias_F, reset_BT, h_BF, reset_after):
 
 def _backward(reset_after, saved, dh_BTF):
   h_TBF, made, w_FGF, bias_F, keep_TB1, first_h, like = saved
-  w_F2F, w_FF, w_FZ = _weights(w_FGF, like.dtype)
+  w_2FF, w_FF, w_ZF = map(turned, _weights(w_FGF, like.dtype))
   before_TBF = states_before(h_TBF, first_h, keep_TB1)
 
   def step(dh_BF, inputs):
@@ -103,15 +103,15 @@ def _backward(reset_after, saved, dh_BTF):
     if reset_after:
       dm_BF = dn_BF
     else:
-      dm_BF = product(dn_BF.astype(w_FF.dtype), w_FF, (1,), (1,))
+      dm_BF = product(dn_BF.astype(w_FF.dtype), w_FF, (1,), (0,))
     dr_BF = dm_BF * m_BF * r_BF * (1 - r_BF)
     d_BZ = jnp.concatenate([dr_BF, dz_BF, dn_BF], 1)
     if reset_after:
       back_BZ = jnp.concatenate([dr_BF, dz_BF, dn_BF * r_BF], 1)
-      back_BF = product(back_BZ.astype(w_FZ.dtype), w_FZ, (1,), (1,))
+      back_BF = product(back_BZ.astype(w_ZF.dtype), w_ZF, (1,), (0,))
     else:
       back_BZ = jnp.concatenate([dr_BF, dz_BF], 1)
-      back_BF = product(back_BZ.astype(w_F2F.dtype), w_F2F, (1,), (1,)) + dm_BF * r_BF
+      back_BF = product(back_BZ.astype(w_2FF.dtype), w_2FF, (1,), (0,)) + dm_BF * r_BF
     return (dh_BF * z_BF + back_BF) * keep_B1, (d_BZ, back_BZ)
 
   inputs = (jnp.swapaxes(dh_BTF, 0, 1), before_TBF, made, keep_TB1)

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.dense import product
+from seqlab.ops.dense import product, turned
 from seqlab.ops.rnn import kept, states_before
 
 
@@ -91,7 +91,7 @@ def _forward(x_BTGF, w_FGF, reset_BT, h_BF, c_BF, peep_GF):
 def _backward(saved, gradients):
   dh_BTF, last_dh_BF, last_dc_BF = gradients
   h_TBF, c_TBF, gates_TBZ, w_FGF, peep_GF, keep_TB1, first_h, first_c, like = saved
-  w_FZ = w_FGF.astype(like.dtype).reshape(w_FGF.shape[0], -1)
+  w_ZF = turned(w_FGF.astype(like.dtype).reshape(w_FGF.shape[0], -1))
 
   def step(state, inputs):
     dh_BF, dc_BF = state
@@ -107,7 +107,7 @@ def _backward(saved, gradients):
     df_BF = dc_BF * before_BF * f_BF * (1 - f_BF)
     dg_BF = dc_BF * i_BF * (1 - g_BF * g_BF)
     d_BZ = jnp.concatenate([di_BF, df_BF, dg_BF, do_BF], 1)
-    dh_BF = product(d_BZ.astype(w_FZ.dtype), w_FZ, (1,), (1,)) * keep_B1
+    dh_BF = product(d_BZ.astype(w_ZF.dtype), w_ZF, (1,), (0,)) * keep_B1
     dc_BF = dc_BF * f_BF
     if peep_GF is not None:
       dc_BF += di_BF * peep_GF[0] + df_BF * peep_GF[1]

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.dense import product
+from seqlab.ops.dense import product, turned
 
 
 def rnn_naive(x_BTF, w_FF, reset_BT, h_BF):
@@ -71,12 +71,12 @@ def _forward(x_BTF, w_FF, reset_BT, h_BF):
 
 def _backward(saved, dh_BTF):
   h_TBF, w_FF, keep_TB1, h_BF, like = saved
-  w = w_FF.astype(like.dtype)
+  w = turned(w_FF.astype(like.dtype))
 
   def step(dh_BF, inputs):
     g_BF, h_BF, keep_B1 = inputs
     dx_BF = (g_BF + dh_BF) * (1 - h_BF * h_BF)
-    return product(dx_BF.astype(w.dtype), w, (1,), (1,)) * keep_B1, dx_BF
+    return product(dx_BF.astype(w.dtype), w, (1,), (0,)) * keep_B1, dx_BF
 
   inputs = (jnp.swapaxes(dh_BTF, 0, 1), h_TBF, keep_TB1)
   dh_BF, dx_TBF = lax.scan(step, jnp.zeros_like(h_TBF[0]), inputs, reverse=True)

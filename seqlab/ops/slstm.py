@@ -15,7 +15,7 @@ from jax import lax
 
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.chunks import NOTHING
-from seqlab.ops.dense import product
+from seqlab.ops.dense import product, turned
 from seqlab.ops.rnn import kept, states_before
 
 
@@ -93,7 +93,7 @@ def _forward(x_BTHGK, w_HKGK, reset_BT, *start):
 def _backward(saved, gradients):
   h_THBK, c_THBK, n_THBK, gates_THBZ, w_HKGK, keep_TB1, start, like = saved
   length, heads, batch, width = h_THBK.shape
-  w_HKZ = w_HKGK.astype(like.dtype).reshape(heads, width, -1)
+  w_HZK = turned(w_HKGK.astype(like.dtype).reshape(heads, width, -1))
 
   def step(state, now):
     dh_HBK, dc_HBK, dn_HBK = state
@@ -107,7 +107,7 @@ def _backward(saved, gradients):
     dz_HBK = dc_HBK * i_HBK * (1 - z_HBK * z_HBK)
     do_HBK = dh_HBK * c_HBK * o_HBK * (1 - o_HBK)
     d_HBZ = jnp.concatenate([di_HBK, df_HBK, dz_HBK, do_HBK], 2)
-    dh_HBK = product(d_HBZ.astype(w_HKZ.dtype), w_HKZ, (2,), (2,), (0,), (0,)) * keep_B1
+    dh_HBK = product(d_HBZ.astype(w_HZK.dtype), w_HZK, (2,), (1,), (0,), (0,)) * keep_B1
     left_HBK = left_HBK * keep_B1
     return (dh_HBK, dc_HBK * left_HBK, dn_HBK * left_HBK), d_HBZ
 
