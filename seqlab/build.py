@@ -80,11 +80,9 @@ def check(config: ConfigDict) -> None:
   if network not in NETWORKS[name]:
     wanted = " or ".join(map(repr, NETWORKS[name]))
     raise UserError(f"config.model.name={config.model.name!r}: {name}() trains {wanted}")
-  ranked, metric = OBJECTIVES[name].ranked or ("loss",), config.checkpoint.metric
-  if metric not in ranked:
-    raise UserError(
-      f"config.checkpoint.metric={metric!r}: {name}() is ranked by {ranked[0]!r} alone"
-    )
+  metric = config.checkpoint.metric
+  if metric not in ("loss", *OBJECTIVES[name].ranked):
+    raise UserError(f"config.checkpoint.metric={metric!r}: {name}() measures none; use 'loss'")
   arrays = gives_arrays(config.data.source)
   if (network in networks.OF_ARRAYS) != arrays:
     reads, gives = ("arrays", "text") if arrays is False else ("text", "arrays")

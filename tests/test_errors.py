@@ -241,7 +241,7 @@ def test_a_choice_that_is_none(mistake, key, value, right):
     ("model.mixer", "attention(head_width=3)", "attention(): head_width=3 must be even for rope"),
     ("model.mixer", "attention(window=-1)", "attention(): window=-1 must be positive, or 0"),
     ("model.mixer", "attention(positions='rpoe')", "(did you mean 'rope'?): choose from rope,"),
-    ("checkpoint.metric", "accuracy", "language_model() is ranked by 'loss' alone"),
+    ("checkpoint.metric", "accuracy", "language_model() measures none; use 'loss'"),
     ("checkpoint.metric", "acuracy", "(did you mean 'accuracy'?): choose from loss, accuracy"),
     ("model.name", "decodr", "unknown 'decodr' (did you mean 'decoder'?)"),
     ("model.mixer", "lstm(hidden='a')", "hidden='a' of lstm() is not a whole number"),
