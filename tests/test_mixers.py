@@ -66,6 +66,14 @@ def test_a_ring_down_to_its_middle_starts_at_finite_numbers_inside(spec):
 
 
 @pytest.mark.parametrize("spec", SPECS)
+def test_parameters_are_float32_under_x64_too(spec):
+  with jax.enable_x64(True):
+    given = jax.ShapeDtypeStruct((1, 3, 16), jnp.float32), jax.ShapeDtypeStruct((1, 3), jnp.int32)
+    params = jax.eval_shape(mixer(spec).init, jax.random.key(0), *given)
+  assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {jnp.dtype("float32")}
+
+
+@pytest.mark.parametrize("spec", SPECS)
 def test_what_is_not_drawn_is_in_no_product(spec):
   """A rate, a scale or a skip starts at a number: by its name it must not decay like a matrix."""
   x_BTD, pos_BT = jnp.zeros((1, 3, 16)), jnp.zeros((1, 3), jnp.int32)

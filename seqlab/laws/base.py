@@ -35,8 +35,7 @@ def inputs(mixer: Mixer) -> tuple[Any, jax.Array, jax.Array]:
   x_BTD = jnp.asarray(draw.standard_normal((BATCH, LENGTH, WIDTH)), jnp.float32)
   params = jax.jit(mixer.init)(jax.random.key(0), x_BTD, pos_BT)
   # Biases and scales start at zero and one, where a missing term would not show.
-  # Masters are float32, also where a law in float64 is the first to ask.
-  noise = lambda x: jnp.asarray(x + 0.1 * draw.standard_normal(x.shape), jnp.float32)  # noqa: E731
+  noise = lambda x: jnp.asarray(x + 0.1 * draw.standard_normal(x.shape), x.dtype)  # noqa: E731
   return jax.tree.map(noise, jax.device_get(params)), x_BTD, pos_BT
 
 

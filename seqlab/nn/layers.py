@@ -40,6 +40,11 @@ def bias(module: nn.Module, name: str, shape: tuple[int, ...], value: float = 0.
   return module.param(name, nn.initializers.constant(value), shape, jnp.float32)
 
 
+def started(module: nn.Module, name: str, start: Callable[..., Any], *sizes: int) -> Any:
+  """A float32 parameter that starts at `start(key, *sizes)`, also where x64 makes that float64."""
+  return module.param(name, lambda key: jnp.asarray(start(key, *sizes), jnp.float32))
+
+
 NOTES = "intermediates"  # the collection that flax's `init` leaves out
 
 

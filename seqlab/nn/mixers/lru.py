@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.errors import UserError
-from seqlab.nn.layers import weight
+from seqlab.nn.layers import started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.diagonal import diagonal, empty, joined, read
 from seqlab.nn.mixers.parts import check_not_negative, check_positive
@@ -53,13 +53,15 @@ class LRU(Mixer):
     def squares(key: jax.Array) -> jax.Array:  # even over the ring's area
       return jax.random.uniform(key, (hidden,), minval=low**2, maxval=self.high**2)
 
-    nu_F = self.param("nu_F", lambda key: jnp.log(-0.5 * jnp.log(squares(key))))
-    theta_F = self.param(
-      "theta_F", lambda key: jnp.log(self.phase * jax.random.uniform(key, (hidden,), minval=1e-6))
+    nu_F = started(self, "nu_F", lambda key: jnp.log(-0.5 * jnp.log(squares(key))))
+    theta_F = started(
+      self,
+      "theta_F",
+      lambda key: jnp.log(self.phase * jax.random.uniform(key, (hidden,), minval=1e-6)),
     )
     decay_F = -jnp.exp(nu_F)
     gamma_F = jnp.exp(
-      self.param("gamma_F", lambda _: 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu_F))))
+      started(self, "gamma_F", lambda _: 0.5 * jnp.log(-jnp.expm1(-2 * jnp.exp(nu_F))))
     )
     lambda_F = jnp.exp(decay_F) * jnp.exp(1j * jnp.exp(theta_F))
     w_DGF = weight(self, "in_DGF", (width, 2, hidden), std=1 / math.sqrt(2 * width))

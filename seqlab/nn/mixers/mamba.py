@@ -15,7 +15,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
   check_not_negative,
@@ -57,8 +57,8 @@ class Mamba(Mixer):
     b_BTN, c_BTN = (dense(u_BTF, weight(self, f"{n}_FN", (hidden, self.states))) for n in "bc")
     low_BTR = dense(u_BTF, weight(self, "step_FR", (hidden, rank)))
     dt_BTF = widened(dense(low_BTR, weight(self, "step_RF", (rank, hidden))))
-    dt_BTF = jax.nn.softplus(dt_BTF + self.param("step_bias_F", first_steps, hidden))
-    rate_FN = self.param("rate_FN", lambda _: jnp.log(jnp.zeros((hidden, 1)) + self._rates()))
+    dt_BTF = jax.nn.softplus(dt_BTF + started(self, "step_bias_F", first_steps, hidden))
+    rate_FN = started(self, "rate_FN", lambda _: jnp.log(jnp.zeros((hidden, 1)) + self._rates()))
     y_BTF, h_BFN = selective_scan(
       u_BTF, dt_BTF, -jnp.exp(rate_FN), b_BTN, c_BTN, pos_BT == 0, start["h_BFN"]
     )

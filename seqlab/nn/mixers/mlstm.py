@@ -13,7 +13,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import Norm, bias
+from seqlab.nn.layers import Norm, bias, started
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
   check_positive,
@@ -61,7 +61,7 @@ class MLSTM(Mixer):
     )
     qkv_BTHK = jnp.concatenate([q_BTHK, k_BTHK, v_BTHK], -1)
     gates_BTHG = within_heads(self, "gates", qkv_BTHK, 2, std=0.02)
-    gates_BTHG += self.param("gates_bias_HG", _first, heads)
+    gates_BTHG += started(self, "gates_bias_HG", _first, heads)
     i_BTH, f_BTH = gates_BTHG[..., 0], jax.nn.log_sigmoid(gates_BTHG[..., 1])
     k_BTHK *= shape[1] ** -0.5
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)

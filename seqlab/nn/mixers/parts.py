@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.errors import UserError
-from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.layers import Norm, bias, started, weight
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.short_convolution import short_convolution
@@ -181,11 +181,11 @@ def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[ja
   def first_rate(key: jax.Array) -> jax.Array:
     return jnp.log(jax.random.uniform(key, (heads,), minval=1.0, maxval=16.0))
 
-  step_BTH = per_head(module, "step", x_BTD, heads) + module.param(
-    "step_bias_H", first_steps, heads
+  step_BTH = per_head(module, "step", x_BTD, heads) + started(
+    module, "step_bias_H", first_steps, heads
   )
   step_BTH = jax.nn.softplus(step_BTH)
-  return step_BTH, -jnp.exp(module.param("rate_H", first_rate)) * step_BTH
+  return step_BTH, -jnp.exp(started(module, "rate_H", first_rate)) * step_BTH
 
 
 def above_zero(x: jax.Array) -> jax.Array:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.nn.layers import weight
+from seqlab.nn.layers import started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_not_negative
 from seqlab.ops.dense import dense
@@ -61,7 +61,7 @@ def gates(module: nn.Module, x_BTD: jax.Array, hidden: int, biases: tuple[float,
   count = len(biases)
   w_DGF = weight(module, "w_DGF", (x_BTD.shape[-1], count, hidden))
   first_G1 = jnp.asarray(biases, jnp.float32)[:, None]
-  bias_GF = module.param("bias_GF", lambda _: jnp.broadcast_to(first_G1, (count, hidden)))
+  bias_GF = started(module, "bias_GF", lambda _: jnp.broadcast_to(first_G1, (count, hidden)))
   return axes.constrain(dense(x_BTD, w_DGF) + bias_GF.astype(x_BTD.dtype), "BTGF")
 
 

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
   check_not_negative,
@@ -63,7 +63,7 @@ class RGLRU(Mixer):
       squares_F = jax.random.uniform(key, (hidden,), minval=LOW**2, maxval=HIGH**2)
       return jnp.log(jnp.expm1(-0.5 * jnp.log(squares_F) / STRENGTH))
 
-    log_BTF = -STRENGTH * jax.nn.softplus(self.param("decay_F", slow)) * r_BTF
+    log_BTF = -STRENGTH * jax.nn.softplus(started(self, "decay_F", slow)) * r_BTF
     reset_BT1 = (pos_BT == 0)[..., None]
     # the slope of the root grows without bound where nothing decays
     root_BTF = jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_BTF), 1e-6))

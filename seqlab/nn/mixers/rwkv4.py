@@ -11,7 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import shifted, to_hidden
 from seqlab.ops.backend import widened
@@ -39,7 +39,7 @@ class RWKV4(Mixer):
     r_BTF, k_BTF, v_BTF = read("r"), read("k"), read("v")
     # as in the authors' code: decays of exp(-5) to exp(3) a step, from channel to channel
     place_F = jnp.arange(width) / max(width - 1, 1)
-    decay_F = self.param("decay_F", lambda _: -5 + 8 * place_F**0.7)
+    decay_F = started(self, "decay_F", lambda _: -5 + 8 * place_F**0.7)
     first_F = bias(self, "first_F", (width,), -1.2)
     y_BTF, a_BF, b_BF, m_BF = wkv(
       k_BTF, v_BTF, jnp.exp(decay_F), first_F, pos_BT == 0, start["a_BF"], start["b_BF"],

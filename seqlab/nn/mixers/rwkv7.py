@@ -17,7 +17,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import Norm, bias, weight
+from seqlab.nn.layers import Norm, bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
   check_not_negative,
@@ -68,7 +68,7 @@ class RWKV7(Mixer):
     r_BTHK, k_BTHK, v_BTHK = (projected(self, name, mixed(name), *shape) for name in "rkv")
     # decays from slow to fast over the channels, about as in the authors' code
     ramp_HK = jnp.linspace(-6.0, 0.0, width).reshape(shape)
-    decay_HK = self.param("decay_bias_HK", lambda _: ramp_HK)
+    decay_HK = started(self, "decay_bias_HK", lambda _: ramp_HK)
     g_BTHK = -jnp.exp(-0.5) * jax.nn.sigmoid(low("decay", jnp.tanh) + decay_HK)
     a_BTHK = low("correct", lambda x: x) + bias(self, "correct_bias_HK", shape)
     a_BTHK = jax.nn.sigmoid(a_BTHK)

@@ -16,7 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.layers import bias, weight
+from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, check_steps
 from seqlab.ops.activations import gelu
@@ -44,12 +44,12 @@ class S4D(Mixer):
     width, shape = x_BTD.shape[-1], (x_BTD.shape[-1], self.states)
     start = self.before(x_BTD, state)
     low, high = math.log(self.slowest), math.log(self.fastest)
-    turn_FN = self.param(
-      "turn_rate_FN", lambda _: jnp.zeros(shape) + math.pi * jnp.arange(self.states)
+    turn_FN = started(
+      self, "turn_rate_FN", lambda _: jnp.zeros(shape) + math.pi * jnp.arange(self.states)
     )
     a_FN = jax.lax.complex(-jnp.exp(bias(self, "shrink_rate_FN", shape, math.log(0.5))), turn_FN)
-    step_F = self.param(
-      "step_F", lambda key: jax.random.uniform(key, (width,), minval=low, maxval=high)
+    step_F = started(
+      self, "step_F", lambda key: jax.random.uniform(key, (width,), minval=low, maxval=high)
     )
     c_GFN = weight(self, "read_GFN", (2, *shape), std=0.5**0.5)
     over_FN = a_FN * jnp.exp(step_F)[:, None]

@@ -19,6 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from seqlab.errors import UserError
+from seqlab.nn.layers import started
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.diagonal import diagonal, empty, joined, read
 from seqlab.nn.mixers.parts import check_not_negative, check_positive, check_steps
@@ -73,15 +74,15 @@ class S5(Mixer):
       low, high = math.log(self.slowest), math.log(self.fastest)
       return jax.random.uniform(key, (hidden,), minval=low, maxval=high)
 
-    shrink_F = self.param("shrink_F", lambda _: jnp.log(jnp.float32(-eigenvalues().real)))
-    turn_F = self.param("turn_F", lambda _: jnp.float32(eigenvalues().imag))
-    step_F = jnp.exp(self.param("step_F", steps))
+    shrink_F = started(self, "shrink_F", lambda _: jnp.log(jnp.float32(-eigenvalues().real)))
+    turn_F = started(self, "turn_F", lambda _: eigenvalues().imag)
+    step_F = jnp.exp(started(self, "step_F", steps))
     a_F = jax.lax.complex(-jnp.exp(shrink_F), turn_F)
     lambda_F = jnp.exp(a_F * step_F)
-    in_BTGF = widened(dense(x_BTD, self.param("in_DGF", inputs)))
+    in_BTGF = widened(dense(x_BTD, started(self, "in_DGF", inputs)))
     in_BTF = jnp.expm1(a_F * step_F) / a_F * joined(in_BTGF)
     h_BTF, last = diagonal(lambda_F, in_BTF, pos_BT == 0, start)
-    y_BTD = read(self, h_BTF, x_BTD, self.param("out_GFD", outputs))
+    y_BTD = read(self, h_BTF, x_BTD, started(self, "out_GFD", outputs))
     return y_BTD, None if state is None else last
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:

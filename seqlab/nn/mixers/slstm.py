@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
-from seqlab.nn.layers import Norm, weight
+from seqlab.nn.layers import Norm, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import (
   check_not_negative,
@@ -55,7 +55,7 @@ class SLSTM(Mixer):
       c_BTD = jax.nn.silu(c_BTD)
     w_DHGK = {n: weight(self, f"{n}_DHGK", (width, shape[0], 2, shape[1])) for n in ("if", "zo")}
     both = dense(c_BTD, w_DHGK["if"]), dense(x_BTD, w_DHGK["zo"])
-    gates_HGK = self.param("bias_HGK", lambda _: _first_biases(*shape))
+    gates_HGK = started(self, "bias_HGK", lambda _: _first_biases(*shape))
     x_BTHGK = axes.constrain(jnp.concatenate(both, 3) + gates_HGK.astype(x_BTD.dtype), "BTHGK")
     w_HKGK = weight(self, "recurrent_HKGK", (*shape, 4, shape[1]), std=(3 * shape[1]) ** -0.5)
     y_BTHK, *after = slstm(x_BTHGK, w_HKGK, pos_BT == 0, *(start[name] for name in STATE))
