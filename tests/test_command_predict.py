@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from commands import here, seqlab
 
+from seqlab.checkpoint import Checkpoints
 from seqlab.data.tags import may_follow
 from seqlab.errors import UserError
 from seqlab.predictors import predictor
 from seqlab.scores.spans import span_scores
+from seqlab.stored import read_body
 
 WORDS = {"ants": "aaab", "bees": "bbba", "猫": "ccab"}
 
@@ -58,6 +60,7 @@ def classifier(small):
     *flags, "--config.objective=classification()", "--config.length=16",
     f"--config.data.source=jsonl(path='{folder / 'rows.jsonl'}', label='label')",
   ]  # fmt: skip
+  flags.append("--config.checkpoint.metric=accuracy")
   here("train", f"--workdir={folder / 'classifier'}", *flags, "--config.steps=40")
   return folder / "classifier", folder
 
@@ -147,6 +150,13 @@ def test_classes_of_a_set_with_the_table_and_the_picture(classifier):
   assert ants[0] == "aaaa" and "ants" in ants[1]
   assert bees[1:] == longer[1:], "cut as in training"
   assert here("predict", f"--workdir={run}", f"--against={run / 'predict_valid.jsonl'}")
+
+
+def test_the_best_may_be_the_most_accurate(classifier):
+  checkpoints = Checkpoints(classifier[0] / "checkpoints")
+  checkpoints.close()
+  body = read_body(checkpoints.directory / str(checkpoints.latest))
+  assert body["metric"] == "accuracy" and body["metrics"].keys() >= {"loss", "accuracy"}
 
 
 def test_what_is_no_class(classifier):
