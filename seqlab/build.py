@@ -3,6 +3,7 @@ commands the only one that reads a config.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -71,10 +72,11 @@ def check(config: ConfigDict) -> None:
     if call.name == "per_epoch":
       given = (*given, "steps_per_epoch")
     limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
-    if call.kwargs.get("carry") and config.model.learned_positions:
+    most, why = limits.positions(config)
+    if call.kwargs.get("carry") and most < math.inf:
       raise UserError(
-        f"config.model.learned_positions=True with config.objective={config.objective!r}: "
-        f"positions go beyond the table of config.length rows when state is carried"
+        f"config.objective={config.objective!r}: positions grow without end when state is carried, "
+        f"and {why}"
       )
   name, network = called(config, "objective").name, called(config, "model.name").name
   if network not in NETWORKS[name]:

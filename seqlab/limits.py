@@ -14,7 +14,7 @@ from seqlab.errors import UserError, nearest
 from seqlab.keys import DEFAULTS
 from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
-from seqlab.spec import parse_one
+from seqlab.spec import parse, parse_one
 
 CHOICES = {
   "model.norm": ("rms", "layer", "none"),
@@ -50,6 +50,8 @@ KEYS = {
   BELOW_1: ("ema", "model.dropout"),
   SEED: ("seed",),
 }
+
+XPOS = 30_000  # positions over their scale, up to which the factors of xPos are numbers
 
 # What a network of arrays, whose sizes are arguments of its call, does not read.
 OF_TEXT = ("length", "model.", "data.clean", "data.tokenizer", "data.rows", "data.store")
@@ -106,6 +108,9 @@ def check(config: Mapping[str, Any]) -> None:
       raise UserError(f"config.rates: {pair!r} is not (selector, factor), such as ('V', 0.1)")
     if not _within(factor, NONNEGATIVE):
       raise UserError(f"config.rates: the factor of {pair!r} is to be {NONNEGATIVE}")
+  most, why = positions(config)
+  if config["length"] > most:
+    raise UserError(f"config.length={config['length']}: {why}; a larger rope_scale goes further")
   axes_of(config)
 
 
@@ -138,12 +143,22 @@ def check_of_a_task(config: Mapping[str, Any], columns: int) -> None:
 
 
 def check_positions(config: Mapping[str, Any], key: str, source: str, columns: int) -> None:
-  """Refuses rows of so many `columns` that are longer than the positions that are learned."""
-  if _at(config, "model.learned_positions") and columns > config["length"]:
-    raise UserError(
-      f"{key}={source!r}: rows of {columns} tokens, and positions are learned up to "
-      f"config.length={config['length']}"
-    )
+  """Refuses rows of so many `columns` that are longer than the positions that the model tells."""
+  most, why = positions(config)
+  if columns > most:
+    raise UserError(f"{key}={source!r}: rows of {columns} tokens, and {why}")
+
+
+def positions(config: Mapping[str, Any]) -> tuple[float, str]:
+  """(how many positions the model can tell apart, why there are no more)."""
+  if _at(config, "model.learned_positions"):
+    return config["length"], f"positions are learned up to config.length={config['length']}"
+  calls = parse(_at(config, "model.mixer"), "config.model.mixer")
+  scales = [c.kwargs.get("rope_scale", 1) for c in calls if c.kwargs.get("positions") == "xpos"]
+  if not scales:
+    return math.inf, ""
+  most = XPOS * min(scales)
+  return most, f"positions='xpos' of config.model.mixer end at {most:,.0f}, where float32 does"
 
 
 def check_selectors(config: Mapping[str, Any], params: Any) -> None:

@@ -17,8 +17,9 @@ from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.min_gru import MinGRU
-from seqlab.nn.mixers.short_conv import ShortConv
 from seqlab.ops.chunks import Decays
+from seqlab.ops.rope import rope
+from seqlab.ops.short_convolution import short_convolution
 from seqlab.ops.triangular import unit_triangular_solve
 
 
@@ -63,11 +64,6 @@ class Wrong(Mixer):
     return self.mixer.init_state(batch, width, capacity, dtype)
 
 
-class SeesAhead(Wrong):
-  def inputs(self, x_BTD: jax.Array, pos_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return x_BTD + 0.1 * jnp.roll(x_BTD, -1, 1), pos_BT
-
-
 class NeverResets(Wrong):
   def inputs(self, x_BTD: jax.Array, pos_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
     return x_BTD, pos_BT + 1
@@ -79,11 +75,6 @@ class ReadsPadding(Wrong):
   def inputs(self, x_BTD: jax.Array, pos_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
     again_BT = (pos_BT == 0) & (jnp.pad(pos_BT[:, :-1], ((0, 0), (1, 0)), constant_values=1) == 0)
     return x_BTD, pos_BT + again_BT
-
-
-class CountsFromTheCall(Wrong):
-  def inputs(self, x_BTD: jax.Array, pos_BT: jax.Array) -> tuple[jax.Array, jax.Array]:
-    return x_BTD, jnp.broadcast_to(jnp.arange(pos_BT.shape[1], dtype=jnp.int32), pos_BT.shape)
 
 
 class OffByOne(Wrong):
@@ -151,6 +142,18 @@ class Misnamed(Wrong):
     return own(x_BTD @ w_DD.astype(x_BTD.dtype), pos_BT, state)
 
 
+def _one_ahead(
+  x_BTF: jax.Array, w_WF: jax.Array, pos_BT: jax.Array, before_BWF: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+  ahead_BTF = jnp.pad(x_BTF[:, 1:], ((0, 0), (0, 1), (0, 0)))
+  y_BTF, _ = short_convolution(ahead_BTF, w_WF, pos_BT, before_BWF)
+  return y_BTF, short_convolution(x_BTF, w_WF, pos_BT, before_BWF)[1]
+
+
+def _from_the_call(x_BTHK: jax.Array, pos_BT: jax.Array, **arguments: Any) -> jax.Array:
+  return rope(x_BTHK, jnp.broadcast_to(jnp.arange(pos_BT.shape[1]), pos_BT.shape), **arguments)
+
+
 def _grows(self: Decays) -> jax.Array:
   return jnp.where((self.began == 0)[..., None], jnp.exp(-self.total), 0)
 
@@ -177,11 +180,17 @@ def _wrong(kind: type[Wrong], mixer: type[Mixer], **arguments: Any) -> Callable[
 
 
 MUTANTS = (
-  Mutant("a convolution sees one token ahead", "causality", _wrong(SeesAhead, ShortConv)),
+  Mutant(
+    "a convolution sees one token ahead", "causality", _member("short_conv"),
+    "seqlab.nn.mixers.parts.short_convolution", _one_ahead,
+  ),
   Mutant("a row reads the others", "causality", _wrong(ReadsOtherRows, MinGRU)),
   Mutant("a state is not reset where a document begins", "packing", _wrong(NeverResets, MinGRU)),
   Mutant("padding is taken for a beginning", "padding", _wrong(ReadsPadding, MinGRU)),
-  Mutant("angles count from the call", "splitting", _wrong(CountsFromTheCall, Attention)),
+  Mutant(
+    "angles count from the call", "splitting", _member("attention"),
+    "seqlab.nn.mixers.attention.rope", _from_the_call,
+  ),
   Mutant("the time of a cache is off by one", "splitting", _wrong(OffByOne, Attention)),
   Mutant("a state leaks past a beginning", "splitting", _wrong(Leaks, MinGRU)),
   Mutant("a state is handed on empty", "splitting", _wrong(Forgets, MinGRU)),

@@ -6,7 +6,7 @@ import sys
 
 import numpy as np
 
-from seqlab import generated, latent
+from seqlab import generated, latent, limits
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
@@ -82,11 +82,9 @@ def run(
   prompts = [text for text in prompt or [""] for _ in range(samples or 1)]
   ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
   longest = max(map(len, ids)) + tokens
-  if config.model.learned_positions and longest > config.length:
-    raise UserError(
-      f"--tokens={tokens}: prompt and new tokens make {longest}, and the model has "
-      f"learned {config.length} positions"
-    )
+  most, why = limits.positions(config)
+  if longest > most:
+    raise UserError(f"--tokens={tokens}: prompt and new tokens make {longest}, and {why}")
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)
   network = trained.objective.network
   decoding = Decoding(

@@ -343,8 +343,16 @@ def test_a_pattern_longer_than_the_depth(mistake):
 
 def test_learned_positions_with_carried_state(mistake):
   line = mistake(model__learned_positions=True, objective="language_model(carry=True)")
-  assert "config.model.learned_positions=True" in line and "language_model(carry=True)" in line
-  assert "positions go beyond the table" in line and "when state is carried" in line
+  assert "positions are learned up to config.length=" in line
+  assert "language_model(carry=True)" in line
+
+
+def test_lengths_beyond_xpos(mistake):
+  xpos = "attention(heads=2, positions='xpos')"
+  line = mistake(model__mixer=xpos, length=30_001)
+  assert "config.length=30001" in line and "end at 30,000" in line and "rope_scale" in line
+  line = mistake(model__mixer=xpos, objective="language_model(carry=True)")
+  assert "language_model(carry=True)" in line and "end at 30,000" in line
 
 
 def test_a_vocabulary_that_does_not_fit_the_model(mistake):

@@ -81,7 +81,7 @@ ROOMS = {
   "predict": "results pictures table trained predictors",
   "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
-  "sample": "errors axes data config decode generated trained texts latent",
+  "sample": "errors axes data config limits decode generated trained texts latent",
   "costs": "errors spec flops ops data nn models networks sizing build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
   "mutants": "nn ops",

@@ -9,7 +9,9 @@ from members import SPECS, mixer
 from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
+from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.base import remembers
+from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.mixers.s5 import hippo
 from seqlab.ops.linear_attention import linear_attention
 from seqlab.ops.mlstm import mlstm
@@ -113,9 +115,45 @@ def test_a_query_of_nothing_finds_nothing():
   q, gate = one * 0, jnp.full((1, 1, 2), 100.0)
   start = jnp.zeros((1, 1, 2, 2)), jnp.zeros((1, 1, 2)), jnp.zeros((1, 1))
   for length in (1, 2):
-    given = (x[:, :, :length] for x in (q, one, one, gate, -gate))
-    y, *_ = mlstm(*given, jnp.zeros((1, length), bool), *start)
+    given = [x[:, :, :length] for x in (q, one, one, gate, -gate)]
+    reset = jnp.zeros((1, length), bool)
+    y, *_ = mlstm(*given, reset, *start)
     np.testing.assert_array_equal(y, 0)
+    slopes = jax.grad(lambda *g, r=reset: mlstm(*g, r, *start)[0].sum(), range(5))(*given)
+    assert all(jnp.isfinite(slope).all() for slope in slopes)
+
+
+def test_features_that_are_all_but_nothing_have_finite_gradients():
+  """Where elu + 1 of queries and keys is far below 0, the sum of weights is, too."""
+  one, x_BTD = mixer("linear_attention(heads=1)"), jnp.ones((1, 3, 4))
+  pos_BT = jnp.arange(3)[None]
+  params = one.init(jax.random.key(0), x_BTD, pos_BT)
+  for name in ("q_DHK", "k_DHK"):
+    params["params"][name] = jnp.full_like(params["params"][name], -6.5)  # products of -26
+  slopes = jax.grad(lambda p: one.apply(p, x_BTD, pos_BT)[0].sum())(params)
+  assert all(jnp.isfinite(slope).all() for slope in jax.tree.leaves(slopes))
+
+
+@pytest.mark.parametrize("name", MIXERS)
+def test_a_state_of_another_batch_or_width_is_refused(name):
+  one, pos_BT = mixer(f"{name}()"), jnp.zeros((2, 3), jnp.int32)
+  x_BTD = jnp.zeros((2, 3, 16))
+  params = jax.eval_shape(one.init, jax.random.key(0), x_BTD, pos_BT)
+  run = lambda state: jax.eval_shape(one.apply, params, x_BTD, pos_BT, state)  # noqa: E731
+  run(one.init_state(2, 16, 7))
+  for batch, width in ((1, 16), (3, 16), (2, 32)):
+    state = one.init_state(batch, width, 7)
+    with pytest.raises(UserError, match=r"of the state has shape .*2 rows of width 16 want"):
+      run(state)
+
+
+@pytest.mark.parametrize("name", ["attention", "mla", "differential_attention", "lstm"])
+def test_what_reads_both_ways_takes_no_state(name):
+  one = mixer(f"{name}()")
+  both, x_BTD, pos_BT = both_ways(one), jnp.zeros((2, 3, 16)), jnp.zeros((2, 3), jnp.int32)
+  params = jax.eval_shape(both.init, jax.random.key(0), x_BTD, pos_BT)
+  with pytest.raises(TypeError, match="whole sequences and has no state"):
+    jax.eval_shape(both.apply, params, x_BTD, pos_BT, one.init_state(2, 16, 7))
 
 
 def test_a_hard_forget_costs_no_digits():

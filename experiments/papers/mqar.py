@@ -23,7 +23,7 @@ MIXERS = dict(
   mamba2="mamba2()",
   gated="gated_delta_net(heads=1)",
   rwkv4="rwkv4()",
-  hyena="hyena()",
+  hyena="hyena(length={length})",
 )
 SOLVES = ("attention", "mamba2", "gated")
 ARGUMENTS = tuple(f"{name}_{length}" for length in SIZES for name in MIXERS)
@@ -52,7 +52,9 @@ def get_config(argument="attention_64"):
   config.objective, config.length = "answers()", int(length)
   config.steps, config.batch, config.inner_steps = 2000, 64, 20
   config.lr, config.schedule = 3e-3, "cosine(warmup=200, final=0.01)"
-  config.model = ConfigDict(dict(width=64, depth=2, mixer=MIXERS[name], mlp="none()"))
+  config.model = ConfigDict(
+    dict(width=64, depth=2, mixer=MIXERS[name].format(length=length), mlp="none()")
+  )
   config.data = ConfigDict(dict(source=f"{task}, count=100000)"))
   config.data.valid = f"{task}, length={length}, count=3000, seed=1)"
   config.evaluate = ConfigDict(dict(every=500))

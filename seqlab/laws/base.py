@@ -17,6 +17,7 @@ PIECES = 7, 4, 1  # lengths that a row is fed in: each is compiled once for all 
 DOCUMENTS = ((5, 4, 3), (LENGTH,))  # lengths of the documents of each row
 CUTS = (1,) * LENGTH, (7, 1, 4)  # by tokens, and so that a document begins inside the last piece
 TOLERANCE = 2e-5
+ROUNDED = 1e-5  # share of the largest slope that is taken for nothing
 
 
 class LawBroken(AssertionError):

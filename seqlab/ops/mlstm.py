@@ -15,7 +15,8 @@ from seqlab.ops.backend import backend, wide
 from seqlab.ops.chunks import NOTHING, Decays, in_chunks, out_of_chunks
 from seqlab.ops.dense import matmul
 
-CHUNK, TINY = 64, 1e-30  # of a query that finds nothing
+CHUNK = 64
+TINY = 1e-18  # of a query that finds nothing; the gradient divides by its square
 
 
 def mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH):

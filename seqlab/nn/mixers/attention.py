@@ -63,6 +63,7 @@ class Attention(Mixer):
     prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, kv_heads, head_width = x_BTD.shape[-1], *self._heads(x_BTD.shape[-1])
+    self.check_state(x_BTD, state)
     if self.positions == "sinusoidal":
       x_BTD = x_BTD + sinusoids(pos_BT, width).astype(x_BTD.dtype)
     q_BTHK = self._project(x_BTD, "q", self.heads, head_width)

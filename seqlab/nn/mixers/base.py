@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.errors import UserError
 
 
 class Mixer(nn.Module):
@@ -41,8 +42,30 @@ class Mixer(nn.Module):
     raise NotImplementedError
 
   def before(self, x_BTD: jax.Array, state: dict | None) -> dict:
-    """The state that goes in, which is an empty one where the whole sequence is here."""
+    """The state that goes in, which is an empty one where the whole sequence is here.
+
+    Raises:
+      UserError: a state of another mixer, batch or width.
+    """
+    self.check_state(x_BTD, state)
     return state or self.init_state(x_BTD.shape[0], x_BTD.shape[-1], 1)
+
+  def check_state(self, x_BTD: jax.Array, state: dict | None) -> None:
+    """Raises a UserError where a state is not one of this mixer for these rows of this width,
+    whatever its capacity (axis S).
+    """
+    batch, _, width = x_BTD.shape
+    wanted = jax.eval_shape(lambda: self.init_state(batch, width, 1))
+    for name, leaf in wanted.items() if state is not None else ():
+      if name not in state:
+        raise UserError(f"{type(self).__name__} wants a state with {name}, of its own init_state")
+      letters, shape = axes.letters(name), state[name].shape
+      each = zip(letters, shape, leaf.shape, strict=True) if len(shape) == leaf.ndim else ()
+      if len(shape) != leaf.ndim or any(n != m for letter, n, m in each if letter != "S"):
+        raise UserError(
+          f"{type(self).__name__}: {name} of the state has shape {shape}; {batch} rows of width "
+          f"{width} want {leaf.shape}"
+        )
 
   def noncausal(self) -> "Mixer | None":
     """This mixer seeing the document after a token too, without a state; None where it has no such
@@ -76,6 +99,10 @@ class BothWays:
   """
 
   causal: ClassVar[bool] = False
+
+  def check_state(self, x_BTD: jax.Array, state: dict | None) -> None:
+    if state is not None:
+      raise TypeError("attention both ways takes whole sequences and has no state")
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:
     raise TypeError("attention both ways reads whole sequences and has no state")

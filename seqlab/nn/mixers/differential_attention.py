@@ -52,6 +52,7 @@ class DifferentialAttention(Mixer):
     prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
+    self.check_state(x_BTD, state)
     size = divided(width // 2, heads)
     names = "q1", "k1", "q2", "k2"
     q1, k1, q2, k2 = heads_first(

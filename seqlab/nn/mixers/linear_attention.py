@@ -26,6 +26,7 @@ from seqlab.nn.mixers.parts import (
 from seqlab.ops.linear_attention import linear_attention
 
 FEATURES = ("elu", "taylor")
+TINY = 1e-18  # less is 0, where all is far below 0; the gradient divides by its square
 
 
 class LinearAttention(Mixer):
@@ -66,7 +67,7 @@ class LinearAttention(Mixer):
     given = (*arrays, g_BHT1, pos_BT == 0, start["s_BHNK"])
     y_BHTK, s_BHNK = linear_attention(*given)
     (y_BTHK,) = heads_first(y_BHTK)
-    y_BTHK = y_BTHK[..., :-1] / jnp.maximum(y_BTHK[..., -1:], 1e-30)  # 0 where all is far below 0
+    y_BTHK = y_BTHK[..., :-1] / jnp.maximum(y_BTHK[..., -1:], TINY)
     y_BTD = to_width(self, y_BTHK, width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK)
 

@@ -69,6 +69,7 @@ class MLA(Mixer):
     prefix_BT: jax.Array | None = None,
   ) -> tuple[jax.Array, dict | None]:
     width, heads = x_BTD.shape[-1], self.heads
+    self.check_state(x_BTD, state)
     latent, head, turned = self._widths(width)
     q_BTHK = projected(self, "q", x_BTD, heads, head)
     turned_BTHK = rope(projected(self, "turned", x_BTD, heads, turned), pos_BT, self.rope_base)
