@@ -2,11 +2,11 @@
 of every mixer that there is.
 
 Everything is read off the program: FLOPs from its jaxpr, parameters and state from their shapes.
-Nothing is run; text is read only where the vocabulary is learned from it.
+Nothing is run; text is read only where the vocabulary is learned from it, or classes are.
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import jax
@@ -14,12 +14,15 @@ import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from seqlab import build, flops, networks
+from seqlab.data.learned import Learned, learned_from
 from seqlab.data.synthetic import gives_tasks, read_tasks
 from seqlab.errors import UserError
+from seqlab.heads import WANTED
 from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.ops.backend import reference_forms
+from seqlab.prepare import data_of, prepare
 from seqlab.sizing import STACKS, inputs_of, sized, without_tables
 from seqlab.spec import make, parse, parse_one
 
@@ -52,15 +55,32 @@ def mixer_costs(
   return costs | dict(decode=decode.products + decode.elementwise, state_bytes=state_bytes)
 
 
-def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
+def model_costs(config: ConfigDict, vocab: int, learned: Learned | None = None) -> dict[str, float]:
   """Parameters of the whole network, those without the embedding, and its training FLOPs a token.
+  learned: of the data, for a head over its classes.
 
   Training is counted as three forward passes, a backward pass having two products for each. Scores
-  are made where something is told: at every place, or at a task's answers.
+  are made where something is told: at every place, at a task's answers, or by that head.
+  """
+  forward, init, inputs = _of_classes(config, learned) if learned else _of_tokens(config, vocab)
+  with reference_forms():
+    params = jax.eval_shape(init, jax.random.key(0), *inputs)
+    counted = flops.count(forward, params, *inputs)
+  return dict(
+    parameters=_size(params),
+    without_tables=without_tables(params),
+    forward=counted.products / config.length,
+    train=3 * counted.products / config.length,
+  )
+
+
+def _of_tokens(config: ConfigDict, vocab: int) -> tuple[Callable, Callable, tuple]:
+  """(a forward pass of parameters and inputs, what makes the parameters, the inputs) of a network
+  that scores the vocabulary.
   """
   network = networks.make_network(config, networks.Ends(vocab))
   assert isinstance(network, Network)
-  inputs, places = inputs_of(config, config.length), config.length
+  places = config.length
   if gives_tasks(config.data.source):
     task = read_tasks(config.data.source, config.data.valid, config.length).task
     places = task.answers(task.length)
@@ -69,15 +89,17 @@ def model_costs(config: ConfigDict, vocab: int) -> dict[str, float]:
     x_BTD, _ = network(params, *inputs)
     return network(params, x_BTD[:, :places], method="logits")
 
-  with reference_forms():
-    params = jax.eval_shape(network.init, jax.random.key(0), *inputs)
-    counted = flops.count(forward, params, *inputs)
-  return dict(
-    parameters=_size(params),
-    without_tables=without_tables(params),
-    forward=counted.products / config.length,
-    train=3 * counted.products / config.length,
-  )
+  return forward, network.init, inputs_of(config, config.length)
+
+
+def _of_classes(config: ConfigDict, learned: Learned) -> tuple[Callable, Callable, tuple]:
+  """The same of one that tells classes, numbers or tags, up to its loss."""
+  objective = build.make_objective(config, learned)
+
+  def forward(params: Any, batch: Any) -> jax.Array:
+    return objective.loss("model", params, batch, None, {})[0]
+
+  return forward, objective.init, (build.example(config, learned, 1),)
 
 
 def run(config: ConfigDict, all: bool = False) -> None:
@@ -98,7 +120,10 @@ def run(config: ConfigDict, all: bool = False) -> None:
       f"config.model.name={model.name!r}: this counts stacks of mixers on tokens; the card "
       f"of a run has the FLOPs of a step of any network"
     )
-  vocab = model.vocab or _vocabulary(config) + build.added_ids(config)
+  learned = None
+  if build.called(config, "objective").name in WANTED:
+    learned = learned_from(data_of(config, tell=lambda line: None))
+  vocab = model.vocab or (0 if learned else _vocabulary(config) + build.added_ids(config))
   handed = network.kwargs.get("attention") == "none"  # the encoder is of the decoder's kind
   rows = []
   for number, call in enumerate(calls):
@@ -123,7 +148,9 @@ def run(config: ConfigDict, all: bool = False) -> None:
     "state bytes",
   )
   show(f"one mixer at width {model.width} and length {config.length}", columns, rows)
-  sums = [(LABELS[name], f"{value:,.0f}") for name, value in model_costs(config, vocab).items()]
+  sums = [
+    (LABELS[name], f"{value:,.0f}") for name, value in model_costs(config, vocab, learned).items()
+  ]
   show("the whole model", ("", "count"), sums)
   print(
     "FLOPs are of matrix products, two a multiply-add, exact from the jaxpr; scores that a mask "
@@ -179,7 +206,6 @@ LABELS: Mapping[str, str] = dict(
 def _vocabulary(config: ConfigDict) -> int:
   """The number of the tokenizer's ids; preparing the data tells it where they are learned."""
   from seqlab.data.vocabulary import plan_tokenizer
-  from seqlab.prepare import prepare
 
   data = config.data
   if gives_tasks(data.source):

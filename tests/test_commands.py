@@ -225,6 +225,21 @@ def test_flops_of_a_task_count_scores_where_answers_are_told():
   assert found[1] - found[0] == 4 * 2 * 16 * ids // 64
 
 
+def test_flops_of_a_classifier_count_its_head_and_not_the_vocabulary(tmp_path):
+  lines = [f"{text}\t{label}" for text, label in (("good", "a"), ("bad", "b"), ("so so", "c"))] * 9
+  (tmp_path / "all.csv").write_text("\n".join(["text\tlabel", *lines]).replace("\t", ","))
+  shape = ["--config.length=16", "--config.model.width=8", "--config.model.depth=1"]
+  encoder = ["--config.model.name=encoder", "--config.model.mixer=min_gru()"]
+  found = []
+  source = f"--config.data.source=csv(path='{tmp_path / 'all.csv'}', field='text', label='label')"
+  for objective in ("masked_language_model()", "classification()"):
+    said = here("flops", source, *shape, *encoder, f"--config.objective={objective}")
+    (line,) = (line for line in said.splitlines() if "forward FLOPs" in line)
+    found.append(int(line.split()[-1].replace(",", "")))
+  # scores of 258 ids at each of 16 tokens, or of 3 classes at one place
+  assert found[0] - found[1] == 2 * 8 * 258 - 2 * 8 * 3 // 16
+
+
 def test_flops_of_what_reads_arrays():
   said = here("flops", "--config=experiments/papers/adding.py:lstm", code=2)
   assert "counts stacks of mixers on tokens" in said

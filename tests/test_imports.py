@@ -82,7 +82,7 @@ ROOMS = {
   "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
   "sample": "errors axes data config limits decode generated trained texts latent",
-  "costs": "errors spec flops ops data nn models networks sizing build table prepare",
+  "costs": "errors spec flops ops data nn models networks sizing heads build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
