@@ -54,9 +54,11 @@ class Mixer(nn.Module):
     """Raises a UserError where a state is not one of this mixer for these rows of this width,
     whatever its capacity (axis S).
     """
+    if state is None:
+      return
     batch, _, width = x_BTD.shape
     wanted = jax.eval_shape(lambda: self.init_state(batch, width, 1))
-    for name, leaf in wanted.items() if state is not None else ():
+    for name, leaf in wanted.items():
       if name not in state:
         raise UserError(f"{type(self).__name__} wants a state with {name}, of its own init_state")
       letters, shape = axes.letters(name), state[name].shape
