@@ -2,6 +2,7 @@
 nothing waits.
 """
 
+import pathlib
 from typing import Any
 
 import jax
@@ -14,14 +15,25 @@ SKIPS = 100  # in a row, after which skipping is no way to go on
 
 
 class Diverged(Exception):
-  """Training cannot go on, with the step and the reason."""
+  """Training of the run in a folder cannot go on, with the step and the reason."""
+
+  def __init__(self, folder: pathlib.Path, words: str):
+    super().__init__(words)
+    self.folder = folder
 
 
 class Log:
   """Metrics of dispatches on the device until they are read, always one dispatch late."""
 
-  def __init__(self, writer: Writer, progress: Progress, clock: Clock, stop_nonfinite: bool):
-    self._writer, self._progress, self._clock = writer, progress, clock
+  def __init__(
+    self,
+    folder: pathlib.Path,
+    writer: Writer,
+    progress: Progress,
+    clock: Clock,
+    stop_nonfinite: bool,
+  ):
+    self._folder, self._writer, self._progress, self._clock = folder, writer, progress, clock
     self._stop, self._skipped = stop_nonfinite, 0
     self._waiting: list[tuple[int, Any]] = []
 
@@ -51,7 +63,9 @@ class Log:
     if warning:
       self._progress.say(f"step {step}: {warning}")
     if not np.isfinite(numbers["loss"]):
-      raise Diverged(f"step {step}: the loss of the validation set is {numbers['loss']}")
+      raise Diverged(
+        self._folder, f"step {step}: the loss of the validation set is {numbers['loss']}"
+      )
 
   def _write(self) -> None:
     last = self._waiting[-1][0]
@@ -74,9 +88,10 @@ class Log:
     for name, (totals, _) in sums.items():
       if self._stop and name.endswith(("loss", "_norm")) and not np.isfinite(totals).all():
         first = int(np.argmin(np.isfinite(totals)))
-        raise Diverged(f"step {last - len(totals) + first + 1}: {name} is {totals[first]}")
+        at = last - len(totals) + first + 1
+        raise Diverged(self._folder, f"step {at}: {name} is {totals[first]}")
       if name.endswith("skipped"):
         for skipped in totals:
           self._skipped = self._skipped + 1 if skipped else 0
         if self._skipped >= SKIPS:
-          raise Diverged(f"step {last}: {self._skipped} steps in a row were skipped")
+          raise Diverged(self._folder, f"step {last}: {self._skipped} steps in a row were skipped")

@@ -75,7 +75,8 @@ class Records:
     self._writer = Writer(member.folder, member.start, config.log.tensorboard)
     self._curves = Curves(member.folder)
     self._progress = Progress(config.steps, member.start, console)
-    self.log = Log(self._writer, self._progress, clock, config.nonfinite == "stop")
+    stop = config.nonfinite == "stop"
+    self.log = Log(member.folder, self._writer, self._progress, clock, stop)
 
   def keep(self, step: int, state: State, validate: bool) -> None:
     """Validates the state, where that is due, and saves it.

@@ -9,6 +9,7 @@ import contextlib
 import functools
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import jax
@@ -66,21 +67,33 @@ def run(config: ConfigDict, workdir: str) -> int:
     anew = stores[0].latest is None
     objective, base = with_base(objective, config, example, folders[0], mesh, anew)
     initial = build.initial_state(config, objective, make_optimizers(), loaders[0], mesh, scales)
+
+    def opened(one: Member) -> Member:
+      """A run at its newest checkpoint, or at its beginning."""
+      if found := restore(one.checkpoints, initial, one.loader):
+        return replace(one, state=found[0], start=found[1])
+      fresh = initial.make(one.config.seed)
+      return replace(one, state=begin(one.config, objective, fresh, learned, base), start=0)
+
     members = []
     for (own, where), folder, loader, store in zip(runs, folders, loaders, stores, strict=True):
-      state, start = restore(store, initial, loader) or (
-        begin(own, objective, initial.make(own.seed), learned, base),
-        0,
-      )
-      if start == config.steps:
-        print(f"done already: {where} has its {start} steps", flush=True)
+      member = opened(Member(own, where, folder, loader, store, state={}, start=0))
+      if member.start == config.steps:
+        print(f"done already: {where} has its {member.start} steps", flush=True)
       else:
-        members.append(Member(own, where, folder, loader, store, state, start))
-    for group in by_start(members):
-      code = train(group, data, objective, make_optimizers, base, mesh, stopping)
+        members.append(member)
+    groups, diverged = [*by_start(members)], False
+    while groups:
+      group = groups.pop(0)
+      try:
+        code = train(group, data, objective, make_optimizers, base, mesh, stopping)
+      except Diverged as failure:  # the others go on without it, from where they were saved
+        diverged = True
+        groups += by_start([opened(one) for one in group if one.folder != failure.folder])
+        continue
       if code:
         return code
-  return 0
+  return DIVERGED if diverged else 0
 
 
 def train(
@@ -94,6 +107,9 @@ def train(
 ) -> int:
   """Takes runs that are at the same step to their end, and returns the exit code. make_optimizers:
   of a learning rate.
+
+  Raises:
+    Diverged: one of them cannot go on, after saying so.
   """
   config = members[0].config
   learns = sum(x.size for x in jax.tree.leaves(members[0].state["params"]))
@@ -154,9 +170,13 @@ def train(
       for record in records:
         record.log.flush()
     except Diverged as failure:
-      latest = min(member.checkpoints.latest or 0 for member in members)
-      print(f"seqlab: {failure}; the last good checkpoint is of step {latest}", file=sys.stderr)
-      return DIVERGED
+      for member in members:
+        member.checkpoints.wait()
+      (lost,) = (member for member in members if member.folder == failure.folder)
+      of = f"{lost.where}: " if len(members) > 1 else ""
+      latest = lost.checkpoints.latest or 0
+      print(f"seqlab: {of}{failure}; the last good checkpoint is of step {latest}", file=sys.stderr)
+      raise
     for member in members:
       member.checkpoints.wait()
   if step < config.steps:
