@@ -132,14 +132,16 @@ def main():
       except ChildProcessError:
         print(f"{spec} or attention at {length}, {name}: its process died", flush=True)
         continue
-      found[spec, name, length] = own
-      told = max(asked.tokens // length, 1) * length if name == "train" else CHUNK
+      finally:
+        worker.close()
+      rows = max(asked.tokens // length, 1) if name == "train" else 1
+      found[spec, name, length] = own / rows
+      told = rows * length if name == "train" else CHUNK
       print(
         f"{spec:26} width {worker.width:4} {name:7} {length:6} {told / own:9,.0f} tokens/s "
         f"{ratio:6.2f}x attention {memory:7,.0f} MB",
         flush=True,
       )
-      worker.close()
     base.close()
   if len(asked.lengths) > 1:
     for spec in specs:

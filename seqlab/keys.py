@@ -88,6 +88,6 @@ REQUIRED = object()  # the value of a placeholder that is still to be filled
 # What may differ between the two halves of a resumed run: where and how it runs, not what it
 # computes.
 FREE = (
-  *("evaluate.", "checkpoint.", "log.", "mesh.", "axes", "inner_steps"),
-  *("data.store", "model.unroll"),
+  *("evaluate.", "checkpoint.every", "checkpoint.keep", "checkpoint.best", "log.", "mesh.", "axes"),
+  *("inner_steps", "data.store", "model.unroll"),
 )

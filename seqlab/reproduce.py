@@ -181,7 +181,7 @@ def _measure(
   part = "data" if "data" in given else given.get("split", "valid")
   path = folder / (f"{command}.json" if command == "coordinates" else f"{command}_{part}.json")
   # a copy, as another command may write the same file
-  kept = folder / f"measured_{hashlib.sha256(result.measure.encode()).hexdigest()[:12]}.json"
+  kept = folder / f"measured_{_what(result.measure, folder)}.json"
   if not kept.exists():
     seqlab(command, f"--workdir={folder}", *flags)
     kept.write_text(path.read_text())
@@ -189,3 +189,10 @@ def _measure(
   if result.metric not in numbers:
     raise UserError(f"{path}: no metric {result.metric!r}; it has {', '.join(numbers)}")
   return float(numbers[result.metric])
+
+
+def _what(measure: str, folder: pathlib.Path) -> str:
+  """Says what a number is of: the command, the config of the run and the files that it loads."""
+  config = (folder / "config.json").read_text()
+  plugins = (pathlib.Path(file).read_text() for file in json.loads(config)["plugins"])
+  return hashlib.sha256("\0".join([measure, config, *plugins]).encode()).hexdigest()[:12]

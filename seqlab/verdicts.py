@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from seqlab.claims import Claim, read_claims
+from seqlab.scores.seeds import student
 
 PAGE = pathlib.Path("docs/results.md")
 TABLES = pathlib.Path("docs/tables")
@@ -29,7 +30,10 @@ def rows_of(claim: Claim, found: Mapping[str, Any]) -> list[tuple[str, ...]]:
     values = found.get(result.name, {}).get("values", [])
     number = result.number(values) if values else None
     verdict = NOT_RUN if number is None else PASS if result.low <= number <= result.high else FAIL
-    spread = f" ({min(values):.4g} to {max(values):.4g})" if len(values) > 1 else ""
+    spread = ""
+    if len(values) > 1:
+      ends = f" ({min(values):.4g} to {max(values):.4g})"
+      spread = f" ± {student(values)[1]:.2g}" if result.over == "mean" else ends
     rows.append((
       f"{claim.target}: {result.name}",
       result.metric,
@@ -54,8 +58,9 @@ def write(claims: Mapping[str, Claim], found: Mapping[str, Any]) -> None:
     "# Published results, run anew",
     "",
     "Written by `seqlab reproduce`; the numbers are in results.json. A result is the mean over "
-    "seeds, or the best of them where that",
-    "is said (smallest to largest in brackets), and passes within the bounds that its file in "
+    "seeds with its 95% interval (Student's t), or",
+    "the best of them where that is said (smallest to largest in brackets), and passes within the "
+    "bounds that its file in",
     "experiments/papers/ states.",
     "",
     "| result | metric | published | wanted | measured | seeds | |",

@@ -4,6 +4,7 @@ import pytest
 
 from seqlab import build, networks, plugins
 from seqlab.data.array_sources import ARRAY_SOURCES
+from seqlab.objectives import OBJECTIVES
 from seqlab.optim import OPTIMIZERS
 
 
@@ -12,7 +13,7 @@ def registries(monkeypatch):
   """What a plugin registers while the test runs is gone after it, and the file unknown again."""
   monkeypatch.setattr(plugins, "_loaded", set())
   held = (networks.NETWORKS, networks.OF_ARRAYS, networks.READS, build.NETWORKS)
-  held += (ARRAY_SOURCES, OPTIMIZERS)
+  held += (ARRAY_SOURCES, OBJECTIVES, OPTIMIZERS)
   before = [dict(one) for one in held]
   yield
   for one, was in zip(held, before, strict=True):

@@ -13,6 +13,7 @@ from seqlab.cli import COMMANDS
 from seqlab.keys import DEFAULTS
 from seqlab.nn.mixers import MIXERS
 
+LONG = "forms", "gradients", "saving", "sharding"
 ROOT = pathlib.Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 HOW_TO = (ROOT / "docs/how_to_add_a_mixer.md").read_text()
@@ -49,13 +50,15 @@ def test_files_that_the_readme_names_are_there():
     assert (ROOT / name).exists(), name
 
 
-def test_the_example_of_a_mixer_holds_the_laws(monkeypatch):
+@pytest.mark.parametrize(
+  "name", [pytest.param(n, marks=pytest.mark.slow) if n in LONG else n for n in laws.LAWS]
+)
+def test_the_example_of_a_mixer_holds_the_laws(name, monkeypatch):
   monkeypatch.setattr("seqlab.nn.mixers.MIXERS", dict(MIXERS))
   source = re.search(r"```python\n(.*?)```", HOW_TO, re.S).group(1)
   module = {"__name__": "moving_average"}
   exec(source, module)
-  for law in (laws.splitting, laws.causality, laws.packing, laws.names, laws.learning):
-    law(module["MovingAverage"]())
+  laws.LAWS[name](module["MovingAverage"]())
 
 
 def test_the_table_of_rooms_is_the_plan():

@@ -89,7 +89,7 @@ ROOMS = {
   "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
   "sizing build bases signals log prepare folder dispatches validation members",
   "claims": "errors",
-  "verdicts": "claims",
+  "verdicts": "scores claims",
   "reproduce": "errors runtime table claims verdicts",
   "commands": "",
   "cli": "errors keys plugins runtime config commands",  # commands by name, when one runs

@@ -1,6 +1,7 @@
 """Files of the user's that register parts: any part, once, before anything reads a config."""
 
 import json
+import math
 import pathlib
 
 import pytest
@@ -16,7 +17,7 @@ EXPERTS = ROOT / "scripts/plugins/patch_experts.py"
 
 def test_what_a_plugin_registers_is_trained_and_evaluated(tmp_path, registries):
   flags = dict(
-    plugins=f"('{EXPERTS}',)", objective="classification()", batch=64, steps=3,
+    plugins=f"('{EXPERTS}',)", objective="dispatched()", batch=128, steps=3,
     optimizer="normalised()", decay=0.0,
   )  # fmt: skip
   flags |= {"model.name": "patch_experts(experts=4)", "data.source": "patches(count=256)"}
@@ -24,7 +25,10 @@ def test_what_a_plugin_registers_is_trained_and_evaluated(tmp_path, registries):
   flags = [f"--config.{key}={value}" for key, value in flags.items()]
   assert main(["train", f"--workdir={tmp_path}", *flags]) == 0
   assert main(["evaluate", f"--workdir={tmp_path}"]) == 0
-  assert 0 <= json.loads((tmp_path / "evaluate_valid.json").read_text())["accuracy"] <= 1
+  found = json.loads((tmp_path / "evaluate_valid.json").read_text())
+  assert (
+    0 <= found["accuracy"] <= 1 and 1.2 < found["dispatch_entropy"] <= math.log(4) + 1e-5
+  )  # by noise alone
   saved = json.loads((tmp_path / "config.json").read_text())
   (tmp_path / "config.json").write_text(json.dumps({**saved, "plugins": ["gone.py"]}))
   assert main(["evaluate", f"--workdir={tmp_path}"]) == 2

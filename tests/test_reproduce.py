@@ -3,6 +3,7 @@
 import json
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,9 +12,10 @@ import time
 
 import pytest
 
-from seqlab import reproduce
+from seqlab import config, reproduce
 from seqlab.claims import read_claims
 from seqlab.cli import main
+from seqlab.commands import COMMANDS
 from seqlab.errors import UserError
 
 CLAIM = """
@@ -184,8 +186,23 @@ def test_a_claim_that_cannot_be_read(house, capsys):
   assert "broken.py: its CLAIM cannot be read (TypeError" in capsys.readouterr().err
 
 
-def test_every_paper_s_file_makes_a_claim():
+def test_every_paper_s_file_makes_a_claim_that_could_be_run():
   for claim in read_claims().values():
     assert claim.says and claim.source and claim.cost and claim.results
     for result in claim.results:
       assert result.low <= result.high
+      of = f":{result.argument}" * bool(result.argument)
+      config.load(f"{claim.file}{of}".replace("{seed}", "0"))
+      command, *flags = shlex.split(result.measure)
+      known = {flag for flag, _ in COMMANDS[command].flags}
+      assert {flag.partition("=")[0] for flag in flags} <= known, result.measure
+
+
+def test_a_number_of_another_config_is_measured_again(house, capfd):
+  write_of_several(house, CLAIM)
+  file = house / "experiments" / "papers" / "small.py"
+  for measured, change in ((2, ""), (0, ""), (2, ", every=5")):
+    file.write_text(file.read_text().replace("tensorboard=False", f"tensorboard=False{change}"))
+    main(["reproduce", "small", "--workdir=runs"])
+    lines = [line for line in capfd.readouterr().out.splitlines() if "$ seqlab evaluate" in line]
+    assert sum("absent.txt" not in line for line in lines) == measured  # a seed each

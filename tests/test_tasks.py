@@ -326,6 +326,17 @@ def test_validation_examples_may_be_longer_and_are_others():
   assert whole.size("train") == {"examples": 5}
 
 
+def test_examples_of_the_run_s_own_call_are_neither_its_training_nor_its_validation():
+  call = "parity(length=20, count=50)"
+  made = data(call, f"{call[:-1]}, seed=1)")
+  asked = synthetic.read_examples(call, "--data", made.tokenizer, COLUMNS)
+  found = [
+    {tuple(row) for row in rows(of, split).evaluate(np.arange(50))["tokens_BT"].tolist()}
+    for of, split in ((made, "train"), (made, "valid"), (asked, "train"))
+  ]
+  assert not found[0] & found[2] and not found[1] & found[2] and not found[0] & found[1]
+
+
 def test_a_loader_gives_each_example_once_an_epoch():
   made = data("modular(prime=7)", "hash(fraction=0.5)")
   loader = Loader(made, length=COLUMNS, batch=7, rows="answers")

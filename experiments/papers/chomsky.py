@@ -5,7 +5,8 @@ Paper:    Deletang et al. 2023 (arXiv:2207.02098), tables 1 and B.1: best of ten
           learning rates and a million steps.
 Claim:    trained on lengths 1 to 40, an RNN and an LSTM are right on lengths 41 to 100 of parity
           and of cycle navigation (100 %); a Transformer guesses (52.0 % and 61.9 %).
-Data:     made: see docs/tasks.md.
+Data:     made: see docs/tasks.md; the checkpoint that is tested is the one of the lowest loss on
+          other rows of those lengths.
 Command:  seqlab train --config=experiments/papers/chomsky.py:parity_lstm --workdir=runs/parity
           (or :cycle_rnn, :parity_transformer and so on); seqlab reproduce chomsky
 Time:     one to five minutes a run of one CPU core; steps are a three hundredth of the paper's and

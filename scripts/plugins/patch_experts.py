@@ -1,7 +1,8 @@
-"""A plugin: the patches, the mixture of experts and the optimizer of Chen et al. 2022
+"""A plugin: the patches, the mixture of experts, its measure and the optimizer of Chen et al. 2022
 (arXiv:2208.02813), for experiments/papers/patch_experts.py.
 
-It shows what a file of a user's may register: a source of arrays, a network of them, an optimizer.
+It shows what a file of a user's may register: a source of arrays, a network of them, an objective,
+an optimizer.
 """
 
 import math
@@ -19,11 +20,15 @@ from seqlab.errors import UserError
 from seqlab.leaves import path_of
 from seqlab.models.network import Network
 from seqlab.nn.layers import weight
-from seqlab.objectives.base import content
+from seqlab.objectives import OBJECTIVES
+from seqlab.objectives.base import Batch, Metrics, content
+from seqlab.objectives.classification import Classification
 from seqlab.ops.dense import dense
 from seqlab.optim import OPTIMIZERS
 
 PATCHES, WIDTH, CLUSTERS = 4, 50, 4
+BASIS = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, WIDTH)))[0]
+FEATURES, CENTRES = BASIS[:CLUSTERS], BASIS[CLUSTERS : 2 * CLUSTERS]
 KINDS = {"cubic": lambda x: x**3, "linear": lambda x: x}
 
 
@@ -32,16 +37,14 @@ def patches(config_key: str, count: int = 16000, seed: int = 0) -> Table:
   sign of a cluster's feature, one its centre, one another cluster's feature of a random sign, one
   noise. Features and centres are the same for every seed.
   """
-  basis = np.linalg.qr(np.random.default_rng(0).normal(size=(WIDTH, WIDTH)))[0]
-  features, centres = basis[:CLUSTERS], basis[CLUSTERS : 2 * CLUSTERS]
   draw = np.random.default_rng((1, seed))
   sign_B, cluster_B = draw.choice([-1, 1], count), draw.integers(CLUSTERS, size=count)
   other_B = (cluster_B + draw.integers(1, CLUSTERS, size=count)) % CLUSTERS
   strength = [draw.uniform(*ends, count)[:, None] for ends in ((0.5, 2), (1, 2), (0.5, 3))]
   x_BTD = np.stack([
-    strength[0] * sign_B[:, None] * features[cluster_B],
-    strength[1] * centres[cluster_B],
-    strength[2] * draw.choice([-1, 1], (count, 1)) * features[other_B],
+    strength[0] * sign_B[:, None] * FEATURES[cluster_B],
+    strength[1] * CENTRES[cluster_B],
+    strength[2] * draw.choice([-1, 1], (count, 1)) * FEATURES[other_B],
     draw.normal(size=(count, WIDTH)) / np.sqrt(WIDTH),
   ], 1)  # fmt: skip
   x_BTD = 10 * _shuffled(x_BTD, draw)  # as the authors' code has it
@@ -54,6 +57,10 @@ def patches(config_key: str, count: int = 16000, seed: int = 0) -> Table:
 def _shuffled(x_BTD, draw):
   order_BT = np.argsort(draw.random(x_BTD.shape[:2]), 1)
   return np.take_along_axis(x_BTD, order_BT[..., None], 1)
+
+
+def _apart(x_BD):
+  return x_BD.reshape(len(x_BD), PATCHES, WIDTH)
 
 
 class PatchExperts(nn.Module):
@@ -70,28 +77,54 @@ class PatchExperts(nn.Module):
   kind: str
   published: bool = True
 
-  @nn.compact
+  def setup(self) -> None:
+    shape = self.experts, WIDTH, 2 * self.filters
+    self.router_DE = self.param("router_DE", nn.initializers.zeros, (WIDTH, self.experts))
+    self.filters_EDF = weight(self, "filters_EDF", shape, std=1e-3 / math.sqrt(3 * WIDTH))
+
   def __call__(self, x_BD: jax.Array, train: bool = False) -> jax.Array:
-    x_BTD = x_BD.reshape(len(x_BD), PATCHES, WIDTH)
-    router_DE = self.param("router_DE", nn.initializers.zeros, (WIDTH, self.experts))
-    logits_BE = dense(x_BTD, router_DE).sum(1)
-    tried_BE = logits_BE
-    if train:  # so that experts that are nearly as good are tried
-      tried_BE += jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
-    elif self.published:
-      tried_BE += jax.vmap(self._noise)(content(x_BD))
+    logits_BE, tried_BE = self.routed(x_BD, train)
     share_BE = tried_BE if self.published else jax.nn.softmax(logits_BE)
     expert_B1 = jnp.argmax(tried_BE, -1, keepdims=True)
-    shape = self.experts, WIDTH, 2 * self.filters
-    filters_EDF = weight(self, "filters_EDF", shape, std=1e-3 / math.sqrt(3 * WIDTH))
-    y_BTEF = KINDS[self.kind](jnp.einsum("btd,edf->btef", x_BTD, filters_EDF))
+    y_BTEF = KINDS[self.kind](jnp.einsum("btd,edf->btef", _apart(x_BD), self.filters_EDF))
     y_BEC = y_BTEF.sum(1).reshape(len(x_BD), self.experts, 2, self.filters).sum(-1)
     y_BC = jnp.take_along_axis(y_BEC, expert_B1[..., None], 1)[:, 0]
     y_BC *= jnp.take_along_axis(share_BE, expert_B1, 1)
     return jax.nn.softmax(y_BC) if self.published else y_BC
 
+  def routed(self, x_BD: jax.Array, train: bool = False) -> tuple[jax.Array, jax.Array]:
+    """The router's scores, and those by which an expert is chosen."""
+    logits_BE = dense(_apart(x_BD), self.router_DE).sum(1)
+    if train:  # so that experts that are nearly as good are tried
+      return logits_BE, logits_BE + jax.random.uniform(self.make_rng("dropout"), logits_BE.shape)
+    noisy = self.published
+    return logits_BE, logits_BE + jax.vmap(self._noise)(content(x_BD)) if noisy else logits_BE
+
   def _noise(self, row: jax.Array) -> jax.Array:
     return jax.random.uniform(jax.random.fold_in(jax.random.key(0), row), (self.experts,))
+
+
+class Dispatched(Classification):
+  """Classification that also tells how experts divide clusters among them: `dispatch_entropy`, that
+  of an example's cluster where its expert is known, in nats (section 5 of the paper): 0 where each
+  expert is sent one cluster, 1.386 where each is sent all alike. It is of a batch, which is hence
+  to hold the whole set.
+  """
+
+  def loss(
+    self, player: str, params: dict, batch: Batch, key: jax.Array | None, extra: dict
+  ) -> tuple[jax.Array, Metrics, dict]:
+    scalar, metrics, extra = super().loss(player, params, batch, key, extra)
+    x_BD, weight_B = batch["x_BD"], batch["weight_B"]
+    _, tried_BE = self.network(params[player], x_BD, method="routed")
+    expert_BE = jax.nn.one_hot(tried_BE.argmax(-1), tried_BE.shape[-1])
+    # a centre stands out of the patches of its cluster's examples
+    cluster_B = jnp.max(_apart(x_BD) @ CENTRES.T, 1).argmax(-1)
+    cluster_BC = jax.nn.one_hot(cluster_B, CLUSTERS) * weight_B[:, None]
+    sent_EC = expert_BE.T @ cluster_BC
+    share_EC = sent_EC / jnp.maximum(sent_EC.sum(1, keepdims=True), 1)
+    entropy = -jnp.sum(sent_EC * jnp.log(jnp.where(sent_EC > 0, share_EC, 1)))
+    return scalar, metrics | {"dispatch_entropy": (entropy, weight_B.sum())}, extra
 
 
 def patch_experts(
@@ -117,4 +150,5 @@ ARRAY_SOURCES["patches"] = patches
 OPTIMIZERS["normalised"] = normalised
 networks.NETWORKS["patch_experts"] = networks.OF_ARRAYS["patch_experts"] = patch_experts
 networks.READS["patch_experts"] = ()
-build.NETWORKS["classification"] += ("patch_experts",)
+OBJECTIVES["dispatched"] = Dispatched
+build.NETWORKS["dispatched"] = ("patch_experts",)

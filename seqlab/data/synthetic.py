@@ -60,11 +60,14 @@ class Answers:
 
 @dataclasses.dataclass(frozen=True)
 class Tasks:
-  """A split's task, the number of its first example and how many are its."""
+  """A split's task, the number of its first example and how many are its. draws: in whose name
+  examples are drawn, where that is not the split's.
+  """
 
   splits: dict[str, tuple[Task, int, int]]
   description: str
   fingerprint: str
+  draws: str = ""
 
   between = None
   pairs = False
@@ -107,7 +110,7 @@ class Tasks:
   ) -> tuple[list[Answers], tuple[float, ...]]:
     task, first, count = self.splits[split]
     columns = max(length, task.columns(task.length))
-    return [Answers(task, split, first, count, columns, self.pad)], (1.0,)
+    return [Answers(task, self.draws or split, first, count, columns, self.pad)], (1.0,)
 
   def about(self) -> dict[str, Any]:
     return {
@@ -162,13 +165,16 @@ def read_tasks(source: str, valid: str, columns: int) -> Tasks:
 
 
 def read_examples(source: str, key: str, tokenizer: Tokenizer, columns: int) -> Tasks:
-  """All examples of a call as the split "train", for a run with this tokenizer; where its arguments
-  are not those of the run's data, nor are its examples.
+  """All examples of a call as the split "train", for a run with this tokenizer. They are drawn in
+  another name than those of training and validation, whatever the call (but for `modular`, which
+  lists all that there are).
   """
   task = _task(source, 0 if _length(source) else columns, key)
   if Words(task.symbols).description() != tokenizer.description():
     raise UserError(f"{key}={source}: its symbols are not those that the run has learned")
-  return Tasks({"train": (task, 0, task.examples)}, str(task), identify(["whole", str(task)]))
+  return Tasks(
+    {"train": (task, 0, task.examples)}, str(task), identify(["whole", str(task)]), "data"
+  )
 
 
 def columns_of(valid: str) -> int:
