@@ -20,7 +20,7 @@ def get_config():
   config.schedule = "cosine(warmup=2000, final=0.1)"
   config.optimizer = "adamw(b2=0.95)"
   config.decay = 0.1
-  config.model = ConfigDict()
+  config.model = ConfigDict(dict(name="decoder(std=0.02)"))
   config.model.width, config.model.depth = 768, 12
   config.model.mixer = "attention(heads=12, positions='none')"
   config.model.mlp = "plain(ratio=4.0)"

@@ -283,6 +283,10 @@ def test_weights_start_at_their_scales():
   for path, std in wanted.items():
     assert float(jnp.std(params[path])) == pytest.approx(std, rel=0.05), path
     assert abs(float(jnp.mean(params[path]))) < 0.05 * std, path
+  small = by_path(jax.jit(Network(module, std=0.03).init)(jax.random.key(0), tokens, tokens))
+  for path in wanted:
+    std = 0.03 * (residual if "out_" in path else 1) if "block" in path else wanted[path]
+    assert float(jnp.std(small[path])) == pytest.approx(std, rel=0.05), path
   assert not np.array_equal(*params[f"{block}/mixer/q_DHK"][:2])  # layers draw apart
   assert np.all(params[f"{block}/mixer_norm/scale_D"] == 1)
   # So the first loss is near log(vocab).

@@ -2,12 +2,14 @@
 network.
 """
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import flax.linen as nn
 import jax
 
+from seqlab import axes
 from seqlab.leaves import by_path, path_of
 from seqlab.nn.layers import NOTES
 from seqlab.nn.stack import Layer, unrolled
@@ -15,11 +17,11 @@ from seqlab.nn.stack import Layer, unrolled
 
 class Network:
   """`network(params, *inputs, key=...)` runs the module, or one of its methods; a dropout key means
-  training.
+  training. std: what matrices inside a stack are drawn with, 0 for one over the root of the fan-in.
   """
 
-  def __init__(self, module: nn.Module):
-    self.module = module
+  def __init__(self, module: nn.Module, std: float = 0.0):
+    self.module, self._std = module, std
 
   @property
   def reads_prefix(self) -> bool:
@@ -43,8 +45,11 @@ class Network:
 
     def scale(path: tuple, leaf: jax.Array) -> jax.Array:
       name = path_of(path)
-      inside = "/block" in name and name.rpartition("/")[2].startswith("out_")
-      return leaf * factor if inside else leaf
+      if "/block" not in name:
+        return leaf
+      if self._std and (summed := axes.fan_in_axes(name)):
+        leaf *= self._std * math.prod(leaf.shape[i] for i in summed) ** 0.5
+      return leaf * factor if name.rpartition("/")[2].startswith("out_") else leaf
 
     return jax.tree_util.tree_map_with_path(scale, params)
 

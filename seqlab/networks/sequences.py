@@ -21,14 +21,19 @@ from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.mixers.base import prefixed, remembers
 
 
-def decoder(config: ConfigDict, ends: Ends) -> Network:
-  """Reads from left to right; a head over classes where there are any."""
+def decoder(config: ConfigDict, ends: Ends, std: float = 0.0) -> Network:
+  """Reads from left to right; a head over classes where there are any. std: of the first matrices
+  of its blocks, 0.02 in GPT-2; 0 for one over the root of the fan-in.
+  """
+  if std < 0:
+    raise UserError(f"config.model.name: std={std} of decoder(): 0 or more is wanted")
   if ends.classes and config.model.pool == "first":
     raise UserError(
       "config.model.pool='first': a decoder's first token has seen nothing of the text; take mean "
       "or last, or config.model.name='encoder'"
     )
-  return headed(Decoder(layers=make_layers(config), **common(config, ends)), config, ends)
+  made = headed(Decoder(layers=make_layers(config), **common(config, ends)), config, ends)
+  return Network(made.module, std)
 
 
 def encoder(config: ConfigDict, ends: Ends, types: int = 0) -> Network:
