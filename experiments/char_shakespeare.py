@@ -23,6 +23,7 @@ MIXERS = (
   *("slstm", "tcn"),
 )
 ARGUMENTS = (*MIXERS, "shuffled")
+SPECS = dict(shuffled="attention()", hyena="hyena(length=128)")  # a filter as long as rows
 
 
 def get_config(name="attention"):
@@ -32,7 +33,7 @@ def get_config(name="attention"):
   config.schedule = "cosine(warmup=100, final=0.1)"
   config.optimizer = "adamw(b2=0.99)"
   config.model = ConfigDict(dict(parameters=200_000, depth=4, mlp="gated()"))
-  config.model.mixer = "attention()" if name == "shuffled" else f"{name}()"
+  config.model.mixer = SPECS.get(name, f"{name}()")
   config.data = ConfigDict()
   config.data.source = "text(path='../shared/data/tinyshakespeare/input.txt.xz')"
   config.data.clean = "shuffled()" if name == "shuffled" else ""

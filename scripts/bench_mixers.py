@@ -7,6 +7,7 @@ are of the log time of a row, or of a token written, against log length: 1 is li
 """
 
 import argparse
+import contextlib
 import importlib
 import itertools
 import json
@@ -76,7 +77,8 @@ class Worker:
     return json.loads(said)
 
   def close(self):
-    self.process.stdin.close()
+    with contextlib.suppress(BrokenPipeError):  # it has died already
+      self.process.stdin.close()
     self.process.wait()
 
 

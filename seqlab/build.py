@@ -28,6 +28,7 @@ from seqlab.heads import check_classes as check_classes
 from seqlab.heads import head_of
 from seqlab.objectives import OBJECTIVES
 from seqlab.objectives.base import Objective
+from seqlab.positions import positions
 from seqlab.spec import make, parse
 from seqlab.step import State, init_state
 
@@ -72,7 +73,7 @@ def check(config: ConfigDict) -> None:
     if call.name == "per_epoch":
       given = (*given, "steps_per_epoch")
     limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
-    most, why = limits.positions(config)
+    most, why = positions(config)
     if call.kwargs.get("carry") and most < math.inf:
       raise UserError(
         f"config.objective={config.objective!r}: positions grow without end when state is carried, "

@@ -14,7 +14,8 @@ from seqlab.errors import UserError, nearest
 from seqlab.keys import DEFAULTS
 from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
-from seqlab.spec import parse, parse_one
+from seqlab.positions import check_positions, positions
+from seqlab.spec import parse_one
 
 CHOICES = {
   "model.norm": ("rms", "layer", "none"),
@@ -50,8 +51,6 @@ KEYS = {
   BELOW_1: ("ema", "model.dropout"),
   SEED: ("seed",),
 }
-
-XPOS = 30_000  # positions over their scale, up to which the factors of xPos are numbers
 
 # What a network of arrays, whose sizes are arguments of its call, does not read.
 OF_TEXT = ("length", "model.", "data.clean", "data.tokenizer", "data.rows", "data.store")
@@ -142,25 +141,6 @@ def check_of_a_task(config: Mapping[str, Any], columns: int) -> None:
   check_positions(config, "config.data.valid", _at(config, "data.valid"), columns)
 
 
-def check_positions(config: Mapping[str, Any], key: str, source: str, columns: int) -> None:
-  """Refuses rows of so many `columns` that are longer than the positions that the model tells."""
-  most, why = positions(config)
-  if columns > most:
-    raise UserError(f"{key}={source!r}: rows of {columns} tokens, and {why}")
-
-
-def positions(config: Mapping[str, Any]) -> tuple[float, str]:
-  """(how many positions the model can tell apart, why there are no more)."""
-  if _at(config, "model.learned_positions"):
-    return config["length"], f"positions are learned up to config.length={config['length']}"
-  calls = parse(_at(config, "model.mixer"), "config.model.mixer")
-  scales = [c.kwargs.get("rope_scale", 1) for c in calls if c.kwargs.get("positions") == "xpos"]
-  if not scales:
-    return math.inf, ""
-  most = XPOS * min(scales)
-  return most, f"positions='xpos' of config.model.mixer end at {most:,.0f}, where float32 does"
-
-
 def check_selectors(config: Mapping[str, Any], params: Any) -> None:
   """Refuses a selector that picks no parameter, and a freeze that leaves none to move."""
   names, freeze = list(by_path(params)), _at(config, "init.freeze")
@@ -196,6 +176,11 @@ def check_adaptations(
     )
   if adapt.mup and (game or not stack):
     raise UserError(f"{key}: mup() scales one stack of layers, none is in config.model.name")
+  if adapt.mup and parse_one(_at(config, "model.name")).kwargs.get("std"):
+    raise UserError(
+      f"{key}: mup() draws matrices by their fan-in, and config.model.name="
+      f"{_at(config, 'model.name')!r} does not; take one of them"
+    )
   if adapt.mup and adapt.lora:
     raise UserError(f"{key}: mup() scales what lora() leaves as it is; take one of them")
   if adapt.mup and parse_one(config["optimizer"]).name not in mup.OPTIMIZERS:

@@ -6,10 +6,11 @@ import sys
 
 import numpy as np
 
-from seqlab import generated, latent, limits
+from seqlab import generated, latent
 from seqlab.data.tokenizers import Characters, Tokenizer
 from seqlab.decode import Decoding, Draw
 from seqlab.errors import UserError
+from seqlab.positions import positions
 from seqlab.texts import cleaned
 from seqlab.trained import open_run
 
@@ -82,7 +83,7 @@ def run(
   prompts = [text for text in prompt or [""] for _ in range(samples or 1)]
   ids = [np.concatenate([[tokenizer.eot], tokenizer.encode_batch([text])[0]]) for text in prompts]
   longest = max(map(len, ids)) + tokens
-  most, why = limits.positions(config)
+  most, why = positions(config)
   if longest > most:
     raise UserError(f"--tokens={tokens}: prompt and new tokens make {longest}, and {why}")
   draw = Draw(temperature, top_k, top_p, min_p, repetition_penalty)

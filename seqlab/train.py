@@ -89,7 +89,8 @@ def run(config: ConfigDict, workdir: str) -> int:
         code = train(group, data, objective, make_optimizers, base, mesh, stopping)
       except Diverged as failure:  # the others go on without it, from where they were saved
         diverged = True
-        groups += by_start([opened(one) for one in group if one.folder != failure.folder])
+        others = [opened(one) for one in group if one.folder != failure.folder]
+        groups += by_start([one for one in others if one.start < config.steps])
         continue
       if code:
         return code
@@ -127,6 +128,13 @@ def train(
   if len(members) > 1:
     print(f"in one program: {', '.join(member.where for member in members)}", flush=True)
 
+  def finish(record: Records) -> None:
+    valid, member = record.valid, record.member
+    if valid:
+      write_card(member.folder, member.config, data, mesh, model, valid)
+    said = "".join(f"  {name} {value:.4f}" for name, value in valid.items())
+    print(f"done: {member.where}{said}", flush=True)
+
   def make_step(seed: Any, lr: Any) -> Callable:
     return make_train_step(
       objective,
@@ -163,6 +171,8 @@ def train(
           record.log.dispatched(step, own, due(config.log.every))
         validate, stop = due(config.evaluate.every), stopping()
         if validate or stop or due(config.checkpoint.every):
+          for record in records:
+            record.log.flush()  # before any is saved, so that all are at one step if one diverged
           for record, own in zip(records, together.apart(state), strict=True):
             record.keep(step, own, validate)
         if stop:
@@ -173,9 +183,13 @@ def train(
       for member in members:
         member.checkpoints.wait()
       (lost,) = (member for member in members if member.folder == failure.folder)
-      of = f"{lost.where}: " if len(members) > 1 else ""
-      latest = lost.checkpoints.latest or 0
-      print(f"seqlab: {of}{failure}; the last good checkpoint is of step {latest}", file=sys.stderr)
+      of, latest = lost.where, lost.checkpoints.latest or 0
+      print(
+        f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}", file=sys.stderr
+      )
+      for record in records:
+        if record.member is not lost and record.member.checkpoints.latest == config.steps:
+          finish(record)
       raise
     for member in members:
       member.checkpoints.wait()
@@ -185,11 +199,7 @@ def train(
     )
     return STOPPED
   for record in records:
-    valid, member = record.valid, record.member
-    if valid:
-      write_card(member.folder, member.config, data, mesh, model, valid)
-    said = "".join(f"  {name} {value:.4f}" for name, value in valid.items())
-    print(f"done: {member.where}{said}", flush=True)
+    finish(record)
   return 0
 
 

@@ -10,7 +10,7 @@ import jax
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, build, limits, pretrained
+from seqlab import axes, build, pretrained
 from seqlab.adapt import adaptations
 from seqlab.adapt.lora import BASE
 from seqlab.bases import best_or_latest, read_config, source_of, with_base
@@ -24,6 +24,7 @@ from seqlab.errors import UserError
 from seqlab.objectives.base import Objective
 from seqlab.objectives.classification import Classification
 from seqlab.objectives.tagging import Tagging
+from seqlab.positions import check_positions
 from seqlab.prepare import data_of, documents, fingerprint, prepare, split_names
 
 
@@ -123,7 +124,7 @@ def other_data(run: Trained, source: str, labelled: bool = True) -> Known:
     return read_whole(source, "--data", shapes, run.learned.labels, labelled)
   if gives_tasks(source):
     task = read_examples(source, "--data", run.learned.tokenizer, run.config.length)
-    limits.check_positions(run.config, "--data", source, task.columns)
+    check_positions(run.config, "--data", source, task.columns)
     return task
   numbered = isinstance(run.objective, Classification | Tagging)
   found = prepare(

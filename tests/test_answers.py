@@ -8,7 +8,7 @@ import optax
 import pytest
 from commands import here
 
-from seqlab import config, limits
+from seqlab import config, positions
 from seqlab.data import synthetic
 from seqlab.errors import UserError
 from seqlab.laws import same_on_a_mesh
@@ -125,9 +125,9 @@ def test_a_compressor_tells_a_row_from_its_end_and_a_decoder_cannot():
 
 def test_rows_beyond_learned_positions_are_refused():
   learned = config.load("", ["model.learned_positions=true", "length=40"])
-  limits.check_positions(learned, "--data", "parity(length=40)", 40)
+  positions.check_positions(learned, "--data", "parity(length=40)", 40)
   with pytest.raises(UserError, match="rows of 41 tokens"):
-    limits.check_positions(learned, "--data", "parity(length=41)", 41)
+    positions.check_positions(learned, "--data", "parity(length=41)", 41)
 
 
 @pytest.mark.parametrize(

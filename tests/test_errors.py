@@ -351,6 +351,12 @@ def test_lengths_beyond_xpos(mistake):
   xpos = "attention(heads=2, positions='xpos')"
   line = mistake(model__mixer=xpos, length=30_001)
   assert "config.length=30001" in line and "end at 30,000" in line and "rope_scale" in line
+  inside = "parallel(left='min_gru()', right=\"attention(heads=2, positions='xpos')\")"
+  assert "end at 30,000" in mistake(model__mixer=inside, length=30_001)
+  line = mistake(model__mixer="attention(positions='xpos', rope_scale='2')")
+  assert "rope_scale" in line and "config.model.mixer" in line
+  line = mistake(model__mixer="attention(positions='xpos', rope_scale=0)")
+  assert "rope_scale=0" in line
   line = mistake(model__mixer=xpos, objective="language_model(carry=True)")
   assert "language_model(carry=True)" in line and "end at 30,000" in line
 
@@ -525,3 +531,9 @@ def test_a_bug_of_ours_keeps_its_traceback(monkeypatch, tmp_path):
   monkeypatch.setattr("seqlab.build.check", broken)
   with pytest.raises(ValueError, match="ours"):
     main(["train", f"--workdir={tmp_path}"])
+
+
+def test_mup_with_first_weights_of_one_size(mistake):
+  line = mistake(model__name="decoder(std=0.02)", init__adapt="mup(base=8)")
+  assert "mup() draws matrices by their fan-in" in line and "decoder(std=0.02)" in line
+  assert "std=-1.0 of decoder()" in mistake(model__name="decoder(std=-1.0)")

@@ -43,13 +43,14 @@ ROOMS = {
   "step": "leaves axes objectives optim",
   # Where a config becomes what runs.
   "config": "errors spec keys",
-  "limits": "errors spec keys leaves axes nn adapt",
+  "positions": "errors spec nn",
+  "limits": "errors spec keys leaves axes nn adapt positions",
   "networks": "errors spec nn models",
   "sizing": "errors spec leaves models limits networks",
   "heads": "errors data",
   "batches": "spec axes data objectives",
-  "build": "errors spec axes data objectives adapt schedules optim step limits networks heads "
-  "batches",
+  "build": "errors spec axes data objectives adapt schedules optim step positions limits networks "
+  "heads batches",
   "bases": "errors leaves plugins axes data pretrained objectives adapt config",
   # The commands, and what they alone use.
   "laws": "errors leaves flops axes ops stored nn models objectives optim step",
@@ -67,7 +68,7 @@ ROOMS = {
   "prepare": "errors data inspection",
   "folder": "errors runtime metrics data config card",
   "dispatches": "data",
-  "trained": "errors axes data pretrained objectives adapt config limits build bases prepare",
+  "trained": "errors axes data pretrained objectives adapt config positions build bases prepare",
   "texts": "errors trained",
   "generated": "errors spec data objectives decode scores pictures trained",
   "evaluate": "errors leaves axes data metrics objectives step build prepare trained generated "
@@ -81,7 +82,7 @@ ROOMS = {
   "predict": "results pictures table trained predictors",
   "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
-  "sample": "errors axes data config limits decode generated trained texts latent",
+  "sample": "errors axes data config positions decode generated trained texts latent",
   "costs": "errors spec flops ops data nn models networks sizing heads build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
   "mutants": "nn ops",

@@ -9,7 +9,7 @@ from members import SPECS, mixer
 from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.leaves import by_path
-from seqlab.nn.mixers import MIXERS
+from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.base import remembers
 from seqlab.nn.mixers.bidirectional import both_ways
 from seqlab.nn.mixers.s5 import hippo
@@ -145,6 +145,24 @@ def test_a_state_of_another_batch_or_width_is_refused(name):
     state = one.init_state(batch, width, 7)
     with pytest.raises(UserError, match=r"of the state has shape .*2 rows of width 16 want"):
       run(state)
+
+
+class Nested(Mixer):
+  def __call__(self, x_BTD, pos_BT, state=None):
+    start = self.before(x_BTD, state)
+    return x_BTD + start["inner"]["h_BD"][:, None] * start["n"], start
+
+  def init_state(self, batch, width, capacity, dtype=jnp.float32):
+    return dict(inner=dict(h_BD=jnp.zeros((batch, width))), n=jnp.zeros(()))
+
+
+def test_a_state_may_be_nested_and_a_leaf_without_letters():
+  one, x_BTD, pos_BT = Nested(), jnp.zeros((2, 3, 16)), jnp.zeros((2, 3), jnp.int32)
+  one.apply({}, x_BTD, pos_BT, one.init_state(2, 16, 1))
+  with pytest.raises(UserError, match=r"h_BD of the state has shape \(3, 16\); 2 rows"):
+    one.apply({}, x_BTD, pos_BT, one.init_state(3, 16, 1))
+  with pytest.raises(UserError, match="wants a state with n"):
+    one.apply({}, x_BTD, pos_BT, dict(inner=one.init_state(2, 16, 1)["inner"]))
 
 
 @pytest.mark.parametrize("name", ["attention", "mla", "differential_attention", "lstm"])

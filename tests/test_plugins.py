@@ -29,6 +29,7 @@ def test_what_a_plugin_registers_is_trained_and_evaluated(tmp_path, registries):
   assert (
     0 <= found["accuracy"] <= 1 and 1.2 < found["dispatch_entropy"] <= math.log(4) + 1e-5
   )  # by noise alone
+  assert main(["predict", f"--workdir={tmp_path}"]) == 0
   saved = json.loads((tmp_path / "config.json").read_text())
   (tmp_path / "config.json").write_text(json.dumps({**saved, "plugins": ["gone.py"]}))
   assert main(["evaluate", f"--workdir={tmp_path}"]) == 2

@@ -76,6 +76,7 @@ def test_a_run_that_diverges_leaves_the_others_to_go_on(tmp_path):
   assert together.keys() == alone.keys()
   for at, loss in alone.items():
     assert together[at] == pytest.approx(loss, rel=1e-5), at
+  assert "## Results" in (tmp_path / "all/lr0.01/card.md").read_text()
   again = train(tmp_path / "all", code=77, **flags)
   assert f"done already: {tmp_path}/all/lr0.01" in again
 

@@ -8,7 +8,7 @@ Data:     karpathy/char-rnn's input.txt, 1,115,394 characters; the last 10% are 
 Command:  seqlab train --config=experiments/papers/nanogpt_shakespeare.py --workdir=runs/nanogpt
           seqlab train --config=experiments/papers/nanogpt_shakespeare.py:gpu \\
             --workdir=runs/nanogpt_gpu
-          Any mixer in the same place: --config.model.mixer="lstm()",
+          Any mixer in the same place: --config.model.name=decoder --config.model.mixer="lstm()",
           "min_gru() | attention(heads=4)", ...
 Time:     cpu: about 2 minutes on 2 cores; gpu: a few minutes on one GPU.
 Expected: cpu: 1.85 to 1.92 nats over the whole validation text after 2,000 steps, from GPT-2's

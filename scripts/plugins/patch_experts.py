@@ -151,4 +151,5 @@ OPTIMIZERS["normalised"] = normalised
 networks.NETWORKS["patch_experts"] = networks.OF_ARRAYS["patch_experts"] = patch_experts
 networks.READS["patch_experts"] = ()
 OBJECTIVES["dispatched"] = Dispatched
+build.NETWORKS["classification"] += ("patch_experts",)
 build.NETWORKS["dispatched"] = ("patch_experts",)

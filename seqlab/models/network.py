@@ -17,7 +17,8 @@ from seqlab.nn.stack import Layer, unrolled
 
 class Network:
   """`network(params, *inputs, key=...)` runs the module, or one of its methods; a dropout key means
-  training. std: what matrices inside a stack are drawn with, 0 for one over the root of the fan-in.
+  training. std: what matrices inside a stack are drawn with in place of one over the root of the
+  fan-in; 0 for that.
   """
 
   def __init__(self, module: nn.Module, std: float = 0.0):

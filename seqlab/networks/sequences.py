@@ -23,7 +23,8 @@ from seqlab.nn.mixers.base import prefixed, remembers
 
 def decoder(config: ConfigDict, ends: Ends, std: float = 0.0) -> Network:
   """Reads from left to right; a head over classes where there are any. std: of the first matrices
-  of its blocks, 0.02 in GPT-2; 0 for one over the root of the fan-in.
+  of its blocks, 0.02 in GPT-2, where by default (0) they have one over the root of their fan-in;
+  those with a start of their own, as some recurrent mixers have, are scaled by as much.
   """
   if std < 0:
     raise UserError(f"config.model.name: std={std} of decoder(): 0 or more is wanted")

@@ -30,13 +30,14 @@ def predictor(run: Trained) -> Predictor:
   Raises:
     UserError: it has none.
   """
-  if type(run.objective) not in PREDICTORS:
+  found = next((PREDICTORS[one] for one in type(run.objective).__mro__ if one in PREDICTORS), None)
+  if found is None:
     writes, fine = run.objective.writes, "fine-tune it, config.init.path, for one that does"
     command = {"": fine, "targets": "see `seqlab generate`"}.get(writes, "see `seqlab sample`")
     raise UserError(
       f"--workdir={run.folder}: config.objective={run.config.objective!r} predicts nothing of an "
       f"example; {command}"
     )
-  made, reader = PREDICTORS[type(run.objective)]
+  made, reader = found
   reader = Examples if run.learned.shapes else reader
   return made(run, run.objective, reader(run))

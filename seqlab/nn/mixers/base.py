@@ -32,6 +32,7 @@ class Mixer(nn.Module):
   """Base of all mixers; `seqlab.laws` holds what each must satisfy."""
 
   reads_prefix: ClassVar[bool] = False  # it is called with `prefix_BT` behind the state
+  rounds: ClassVar[bool] = False  # outputs hang on later inputs by what a transform rounds
 
   def __call__(
     self, x_BTD: jax.Array, pos_BT: jax.Array, state: dict | None = None
@@ -58,12 +59,14 @@ class Mixer(nn.Module):
       return
     batch, _, width = x_BTD.shape
     wanted = jax.eval_shape(lambda: self.init_state(batch, width, 1))
-    for name, leaf in wanted.items():
-      if name not in state:
+    given = dict(jax.tree_util.tree_flatten_with_path(state)[0])
+    for path, leaf in jax.tree_util.tree_flatten_with_path(wanted)[0]:
+      name, shape = path[-1].key, jnp.shape(given[path]) if path in given else None
+      letters = axes.letters(name) if len(axes.letters(name)) == leaf.ndim else "?" * leaf.ndim
+      fixed = [i for i, letter in enumerate(letters) if letter != "S"]
+      if shape is None:
         raise UserError(f"{type(self).__name__} wants a state with {name}, of its own init_state")
-      letters, shape = axes.letters(name), state[name].shape
-      each = zip(letters, shape, leaf.shape, strict=True) if len(shape) == leaf.ndim else ()
-      if len(shape) != leaf.ndim or any(n != m for letter, n, m in each if letter != "S"):
+      if len(shape) != leaf.ndim or any(shape[i] != leaf.shape[i] for i in fixed):
         raise UserError(
           f"{type(self).__name__}: {name} of the state has shape {shape}; {batch} rows of width "
           f"{width} want {leaf.shape}"

@@ -9,7 +9,7 @@ learned too. The state holds what was read.
 """
 
 import math
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -30,6 +30,8 @@ class Hyena(Mixer):
   """length: lags of the filter: what is further back is not seen. filter_width: hidden units of the
   MLP. frequency: of its sines. conv: steps of the short convolutions.
   """
+
+  rounds: ClassVar[bool] = True
 
   length: int = 1024
   filter_width: int = 64

@@ -19,6 +19,10 @@ class Parallel(Mixer):
   left: Mixer
   right: Mixer
 
+  @property
+  def rounds(self) -> bool:  # type: ignore[override]
+    return self.left.rounds or self.right.rounds
+
   def check(self, width: int) -> None:
     self.left.check(width)
     self.right.check(width)
