@@ -123,10 +123,12 @@ def test_two_at_a_time_on_their_shares_of_the_cores(house, monkeypatch):
 
 def test_what_is_stopped_from_outside_stops_what_it_runs(house):
   write_of_several(house, CLAIM.replace("steps=2", "steps=10**6"))
-  command = [sys.executable, "-m", "seqlab.cli", "reproduce", "small", "--jobs=2"]
+  # a shell's job behind & would not hear SIGINT
+  code = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+  code += "from seqlab.cli import main; sys.exit(main(sys.argv[1:]))"
+  command = [sys.executable, "-c", code, "reproduce", "small", "--jobs=2"]
   environment = {**os.environ, "PYTHONPATH": str(pathlib.Path(__file__).parents[1])}
-  heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731  also of a job behind &
-  process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, preexec_fn=heard)
+  process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
   run = house / "runs/papers/small/config/seed0"
   while not (run / "metrics.jsonl").exists():
     assert process.poll() is None
