@@ -8,7 +8,9 @@ Data:     made: see docs/tasks.md; the checkpoint that is tested is the one of t
 Command:  seqlab train --config=experiments/papers/xlstm_parity.py:slstm --workdir=runs/slstm
           (or :mlstm); seqlab reproduce xlstm_parity
 Time:     5 minutes a run of one CPU core; batches are half the paper's, steps a seventh.
-Expected: sLSTM at least 0.99, mLSTM at most 0.15.
+Expected: sLSTM at least 0.99, mLSTM at most 0.15: it learns parity at the lengths of training no
+          more (its loss stays at log 2, in the seed that was looked at), nor do two of three seeds
+          of sLSTM.
 """
 
 from ml_collections import ConfigDict
