@@ -3,7 +3,6 @@ commands the only one that reads a config.
 """
 
 import dataclasses
-import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -73,8 +72,7 @@ def check(config: ConfigDict) -> None:
     if call.name == "per_epoch":
       given = (*given, "steps_per_epoch")
     limits.check_arguments(key, call.name, spec.check(call, members, f"config.{key}", given))
-    most, why = positions(config)
-    if call.kwargs.get("carry") and most < math.inf:
+    if call.kwargs.get("carry") and (why := positions(config)[1]):
       raise UserError(
         f"config.objective={config.objective!r}: positions grow without end when state is carried, "
         f"and {why}"

@@ -91,9 +91,9 @@ def run(config: ConfigDict, workdir: str) -> int:
         diverged = True
         others = [opened(one) for one in group if one.folder != failure.folder]
         groups += by_start([one for one in others if one.start < config.steps])
-        continue
-      if code:
-        return code
+      else:
+        if code:
+          return code
   return DIVERGED if diverged else 0
 
 

@@ -47,13 +47,11 @@ def long_convolution(u_BTF, h_LF, pos_BT, past_BSF):
 @jax.custom_vjp  # a loop of as many turns as there are documents has no gradient of its own
 def _by_transforms(u_BTF, h_LF, pos_BT, past_BSF):
   number_BT, first, end = _documents(pos_BT)
-  dtype = wide(u_BTF.dtype)
-  alone_BTF = jnp.where((number_BT < 0)[..., None], u_BTF.astype(dtype) * h_LF[0].astype(dtype), 0)
 
   def add(number, y_BTF):
     return y_BTF + _of_document(number, number_BT, pos_BT, u_BTF, h_LF, past_BSF)
 
-  return lax.fori_loop(first, end, add, alone_BTF)
+  return lax.fori_loop(first, end, add, _of_one_token(number_BT, u_BTF, h_LF))
 
 
 def _forward(u_BTF, h_LF, pos_BT, past_BSF):
@@ -64,10 +62,6 @@ def _backward(given, dy_BTF):
   u_BTF, h_LF, pos_BT, past_BSF = given
   number_BT, first, end = _documents(pos_BT)
 
-  def alone(u_BTF, h_LF, past_BSF):
-    y_BTF = u_BTF.astype(dy_BTF.dtype) * h_LF[0].astype(dy_BTF.dtype)
-    return jnp.where((number_BT < 0)[..., None], y_BTF, 0)
-
   def back(of):
     return jax.vjp(of, u_BTF, h_LF, past_BSF)[1](dy_BTF)
 
@@ -75,7 +69,8 @@ def _backward(given, dy_BTF):
     one = back(lambda *given: _of_document(number, number_BT, pos_BT, *given))
     return jax.tree.map(jnp.add, sums, one)
 
-  du_BTF, dh_LF, dpast_BSF = lax.fori_loop(first, end, add, back(alone))
+  alone = back(lambda u_BTF, h_LF, past_BSF: _of_one_token(number_BT, u_BTF, h_LF))
+  du_BTF, dh_LF, dpast_BSF = lax.fori_loop(first, end, add, alone)
   return du_BTF, dh_LF, None, dpast_BSF
 
 
@@ -91,6 +86,12 @@ def _documents(pos_BT):
   number_BT = jnp.where(follows_BT | begins_BT, jnp.cumsum(begins_BT, 1), -1)
   first = jnp.where(jnp.any(number_BT == 0), 0, 1)
   return number_BT, first, jnp.max(number_BT) + 1
+
+
+def _of_one_token(number_BT, u_BTF, h_LF):
+  """What documents of one token say, [B, T, F], and 0 elsewhere."""
+  dtype = wide(u_BTF.dtype)
+  return jnp.where((number_BT < 0)[..., None], u_BTF.astype(dtype) * h_LF[0].astype(dtype), 0)
 
 
 def _of_document(number, number_BT, pos_BT, u_BTF, h_LF, past_BSF):

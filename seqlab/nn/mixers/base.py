@@ -61,12 +61,14 @@ class Mixer(nn.Module):
     wanted = jax.eval_shape(lambda: self.init_state(batch, width, 1))
     given = dict(jax.tree_util.tree_flatten_with_path(state)[0])
     for path, leaf in jax.tree_util.tree_flatten_with_path(wanted)[0]:
-      name, shape = path[-1].key, jnp.shape(given[path]) if path in given else None
-      letters = axes.letters(name) if len(axes.letters(name)) == leaf.ndim else "?" * leaf.ndim
-      fixed = [i for i, letter in enumerate(letters) if letter != "S"]
-      if shape is None:
+      name = path[-1].key
+      if path not in given:
         raise UserError(f"{type(self).__name__} wants a state with {name}, of its own init_state")
-      if len(shape) != leaf.ndim or any(shape[i] != leaf.shape[i] for i in fixed):
+      shape, slots = jnp.shape(given[path]), axes.letters(name).find("S")  # -1 where it has none
+      alike = (
+        n == m or i == slots for i, (n, m) in enumerate(zip(shape, leaf.shape, strict=False))
+      )
+      if len(shape) != leaf.ndim or not all(alike):
         raise UserError(
           f"{type(self).__name__}: {name} of the state has shape {shape}; {batch} rows of width "
           f"{width} want {leaf.shape}"
