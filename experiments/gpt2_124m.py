@@ -1,7 +1,8 @@
 """GPT-2 small, 124M parameters, trained from scratch.
 
 Paper:    Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; the settings
-          of karpathy/nanoGPT's train_gpt2.py (batch 480 x 1024 tokens, 600k steps).
+          of karpathy/nanoGPT's train_gpt2.py (600k steps of half a
+          million tokens: there 480 x 1024, here 512 x 1024, which powers of two of devices divide).
 Command:  seqlab train --config=experiments/gpt2_124m.py --workdir=runs/gpt2 \\
             --config.data.source="jsonl(path='openwebtext/*.jsonl.gz')" \\
             --config.data.tokenizer="file(path='gpt2/tokenizer.json')"
@@ -15,7 +16,7 @@ from ml_collections import ConfigDict
 
 def get_config():
   config = ConfigDict()
-  config.steps, config.batch, config.length, config.accumulate = 600_000, 480, 1024, 40
+  config.steps, config.batch, config.length, config.accumulate = 600_000, 512, 1024, 32
   config.lr = 6e-4
   config.schedule = "cosine(warmup=2000, final=0.1)"
   config.optimizer = "adamw(b2=0.95)"

@@ -24,3 +24,8 @@ def get_config():
   config.evaluate = ConfigDict(dict(every=500))
   config.checkpoint = ConfigDict(dict(every=500))
   return config
+
+
+def get_sweep(sweep):
+  mixers = ("lstm()", "rnn()", "attention()", "delta_net(negative=True)")
+  return sweep.product(sweep.over("model.mixer", mixers), sweep.over("seed", range(3)))

@@ -1,9 +1,10 @@
 """`seqlab COMMAND`: flags, help and clear errors. Commands are imported when they run, so help
 never waits for jax.
 
-Exit codes: 0 done, 1 a bug of ours (with its traceback), a broken law or a FAIL of `reproduce`, 2 a
-mistake in what was given, 75 stopped by a signal after saving (the same command resumes), 77 the
-loss is not finite, 130 stopped by Ctrl-C.
+Exit codes: 0 done, 1 a bug of ours (with its traceback), a broken law, a FAIL of `reproduce`, a
+trial of `sweep` that failed, a `plan` that does not fit, runs that `diff` tells apart or what
+`doctor` finds broken, 2 a mistake in what was given, 75 stopped by a signal after saving (the same
+command resumes), 76 another process has the trial, 77 the loss is not finite, 130 Ctrl-C.
 """
 
 import argparse
@@ -82,6 +83,9 @@ def _run(name: str, argv: list[str]) -> int:
   from seqlab import runtime
 
   runtime.tune_malloc()
+  if not command.begins_jax:
+    arguments |= {"overrides": overrides} if command.takes_config else {}
+    return importlib.import_module(command.module).run(**arguments) or 0
   if command.takes_config:
     from seqlab import config
 

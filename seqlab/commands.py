@@ -37,18 +37,22 @@ def _text(text: str) -> str:
   return text.encode("utf-8", "replace").decode()
 
 
+STALL = dict(type=float, default=7200.0, help="silence (s) that ends a training; 0 for none")
 TEXTS = dict(action="append", default=[], type=_text)
 
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-  """A command's module, its one line, an example, its flags, and whether it takes a config."""
+  """A command's module, its one line, an example, its flags, and whether it takes a config; one
+  that does not begin with jax gets that as the name of its file and the overrides.
+  """
 
   module: str
   summary: str
   example: str
   flags: tuple[tuple[str, dict], ...] = ()
   takes_config: bool = False
+  begins_jax: bool = True
 
 
 COMMANDS = dict(
@@ -168,6 +172,43 @@ COMMANDS = dict(
     (("--all", dict(action="store_true", help="every mixer, at lengths from 256 to 16,384")),),
     takes_config=True,
   ),
+  sweep=Command(
+    "seqlab.sweep",
+    "Train what get_sweep() of a config file says, and lose nothing: run, status, report, ...",
+    "seqlab sweep run --config=experiments/state_tracking.py --workdir=sweeps/s3 --jobs=2",
+    (
+      ("action", dict(choices=("run", "status", "resume", "cancel", "report"), help="what to do")),
+      ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
+      ("--jobs", dict(type=_whole(1), default=1, help="trials at a time, on shares of the cores")),
+      ("--stall", STALL),
+      ("--watch", dict(action="store_true", help="status: again every two seconds")),
+      ("--metric", dict(default="loss", help="of the validation set, to show")),
+    ),
+    takes_config=True,
+    begins_jax=False,
+  ),
+  attempt=Command(
+    "seqlab.attempt",
+    "Train one trial of a sweep, watched; what a cluster runs. Any number may be started.",
+    "seqlab attempt --workdir=sweeps/s3 --trial=4da7accc01",
+    (
+      ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
+      ("--trial", dict(metavar="ID", required=True, help="which, by `seqlab sweep status`")),
+      ("--stall", STALL),
+    ),
+    begins_jax=False,
+  ),
+  plan=Command(
+    "seqlab.plan",
+    "What a training step takes on devices that are not here: memory, collectives, time.",
+    "seqlab plan --config=experiments/gpt2_124m.py --topology=v5e:16x16",
+    (
+      ("--topology", dict(required=True, metavar="MACHINE:SHAPE", help="v5e:16x16, h100:8, ...")),
+      ("--search", dict(action="store_true", help="try meshes and remat, rank those that fit")),
+      ("--price", dict(type=float, default=0.0, help="of a device-hour")),
+    ),
+    takes_config=True,
+  ),
   coordinates=Command(
     "seqlab.coordinates",
     "Whether learning rates of a run's config would transfer between widths.",
@@ -178,6 +219,21 @@ COMMANDS = dict(
       ("--steps", dict(type=_whole(1), default=4, help="of training at each")),
       ("--seeds", dict(type=_whole(1), default=3, help="of each width")),
     ),
+  ),
+  diff=Command(
+    "seqlab.diff",
+    "What two runs differ in, and the first step at which their numbers part.",
+    "seqlab diff runs/lstm runs/lstm_again",
+    (
+      ("a", dict(metavar="A", help="folder of a run")),
+      ("b", dict(metavar="B", help="folder of another")),
+    ),
+  ),
+  doctor=Command(
+    "seqlab.doctor",
+    "Try what runs need of this machine: devices, file system, a small run.",
+    "seqlab doctor --workdir=runs",
+    (("--workdir", dict(default=".", metavar="DIR", help="folder that runs are to lie in")),),
   ),
   check=Command(
     "seqlab.check",

@@ -21,17 +21,22 @@ from seqlab.keys import DEFAULTS, FREE, REQUIRED, TUPLES
 from seqlab.spec import WORDS
 
 
-def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
-  """The resolved config: defaults, then the file's `get_config()`, then overrides `key=value`.
+def load(
+  file: str, overrides: Iterable[str] = (), changes: Mapping[str, Any] | None = None
+) -> ConfigDict:
+  """The resolved config: defaults, then the file's `get_config()`, then overrides `key=value`, then
+  `changes` of a sweep, {key: value}.
 
   `file` may end in `:ARGUMENT`, which is handed to `get_config`; where the file lists `ARGUMENTS`,
-  it is one of these. An empty `file` gives the defaults.
+  it is one of these. It may also be the config.json of a run. An empty `file` gives the defaults.
 
   Raises:
     UserError: no such file or argument, no get_config, an unknown key, or a value of another type.
   """
   values = {key: default for key, (default, _) in DEFAULTS.items()}
-  if file:
+  if file.endswith(".json"):
+    values |= dict(flat(read(pathlib.Path(file))))
+  elif file:
     for key, value in flat(_get_config(file)):
       _set(values, key, value, file)
   for override in overrides:
@@ -39,6 +44,8 @@ def load(file: str, overrides: Iterable[str] = ()) -> ConfigDict:
     if not equals:
       raise UserError(f"--config.{key}: a value is missing; write --config.{key}=VALUE")
     _set(values, key, _read(key, text), "--config")
+  for key, value in (changes or {}).items():
+    _set(values, key, value, "get_sweep()")
   for key, value in values.items():
     if value is REQUIRED:
       raise UserError(
@@ -84,23 +91,34 @@ def difference(old: ConfigDict, new: ConfigDict) -> list[str]:
 
 
 @contextlib.contextmanager
-def _failing(what: str) -> Iterator[None]:
+def failing(what: str) -> Iterator[None]:
+  """Whatever the user's code raises inside becomes a UserError."""
   try:
     yield
   except (Exception, SystemExit) as error:
     raise UserError(f"{what} fails with {type(error).__name__}: {error}") from None
 
 
-def _get_config(file: str) -> Mapping:
-  path, _, argument = file.partition(":")
+def run_file(file: str) -> Any:
+  """The module of a config file, which may end in `:ARGUMENT`.
+
+  Raises:
+    UserError: no such file, none of Python, or one that fails.
+  """
+  path = file.partition(":")[0]
   if not os.path.exists(path):
     raise UserError(f"--config={file}: no such file{_nearby(path)}")
   spec = importlib.util.spec_from_file_location("seqlab_config", path)
   if spec is None or spec.loader is None:
     raise UserError(f"--config={file}: a config is a Python file (.py) with get_config()")
   module = importlib.util.module_from_spec(spec)
-  with _failing(f"--config={file}: the file"):
+  with failing(f"--config={file}: the file"):
     spec.loader.exec_module(module)
+  return module
+
+
+def _get_config(file: str) -> Mapping:
+  module, argument = run_file(file), file.partition(":")[2]
   if not hasattr(module, "get_config"):
     raise UserError(f"--config={file}: the file has no get_config()")
   known = tuple(getattr(module, "ARGUMENTS", ()))
@@ -109,7 +127,7 @@ def _get_config(file: str) -> Mapping:
       f"--config={file}: {argument!r} is none of its arguments{nearest(argument, known)}; they are "
       f"{', '.join(known)}"
     )
-  with _failing(f"--config={file}: get_config()"):
+  with failing(f"--config={file}: get_config()"):
     config = module.get_config(argument) if argument else module.get_config()
   if not isinstance(config, Mapping | ConfigDict):
     raise UserError(f"--config={file}: get_config() returns {config!r}; return a ConfigDict")

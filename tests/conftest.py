@@ -30,4 +30,5 @@ if flags is None:
 
 
 def pytest_addoption(parser):
+  parser.addoption("--golden", action="store_true", help="write tests/golden/ anew")
   parser.addoption("--kills", type=int, default=2, help="kill -9s of the resume certificate")

@@ -30,10 +30,15 @@ def commands(text):
 def test_a_command_of_the_documents_exists(words):
   command = COMMANDS[words[1]]
   flags = {flag for flag, _ in command.flags} | ({"--config"} if command.takes_config else set())
+  options = dict(command.flags)
   for word in words[2:]:
     flag, _, value = word.partition("=")
-    if not flag.startswith("-"):  # a target of `reproduce`
-      assert "target" in flags and (ROOT / f"experiments/papers/{flag}.py").is_file()
+    if "target" in flags and not flag.startswith("-"):
+      assert (ROOT / f"experiments/papers/{flag}.py").is_file()
+    elif "action" in flags and not flag.startswith("-"):
+      assert flag in options["action"]["choices"]
+    elif "a" in flags and not flag.startswith("-"):  # the folder of a run
+      assert flag.startswith("runs/")
     elif flag.startswith("--config."):
       assert command.takes_config
       assert flag.removeprefix("--config.") in DEFAULTS

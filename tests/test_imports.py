@@ -85,10 +85,18 @@ ROOMS = {
   "sample": "errors axes data config positions decode generated trained texts latent",
   "costs": "errors spec flops ops data nn models networks sizing heads build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
+  "planning": "errors runtime flops ops axes data adapt step heads build prepare",
+  "plan": "errors axes sizing build table planning",
+  "diff": "errors keys metrics checkpoint pretrained config bases table",
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
   "sizing build bases signals log prepare folder dispatches validation members",
+  "diagnosis": "flops axes checkpoint",
+  "doctor": "errors runtime metrics config train diagnosis",
+  "sweeps": "errors keys plugins runtime metrics data pretrained config sizing build bases prepare",
+  "sweep": "errors scores signals table sweeps",
+  "attempt": "errors metrics sweeps",
   "claims": "errors",
   "verdicts": "scores claims",
   "reproduce": "errors runtime table claims verdicts",
@@ -100,7 +108,7 @@ ROOMS = {
 OUTSIDE = {
   "flax": "nn models mutants",
   "ml_collections": "config networks sizing batches build bases folder trained merge costs "
-  "coordinates validation dispatches members train",
+  "coordinates planning plan validation dispatches members train sweeps",
   "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",
@@ -116,7 +124,9 @@ OUTSIDE = {
   "torch": "",
 }
 # Help and preparing data never wait for jax.
-WITHOUT_JAX = "errors spec keys metrics data config card progress inspection prepare commands cli"
+WITHOUT_JAX = (
+  "errors spec keys metrics data config card progress inspection prepare commands cli sweep attempt"
+)
 LAZY = (
   "datasets",
   "tokenizers",

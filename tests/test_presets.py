@@ -14,6 +14,7 @@ from seqlab.sizing import inputs_of
 FILE = pathlib.Path(__file__).parents[1] / "experiments/presets.py"
 SIZES = dict(  # parameters, and how far from them
   llama3=(1_235_814_400, 0),
+  llama2_7b=(6_738_415_616, 0),
   mamba2=(128_989_632, 0),
   griffin=(2.7e9, 0.1),
   rwkv7=(0.19e9, 0.15),

@@ -1,0 +1,76 @@
+"""The trials of a config's sweep: each built and checked before any is started, and addressed."""
+
+from collections.abc import Sequence
+
+import jax
+from ml_collections import ConfigDict
+
+from seqlab import build, plugins, pretrained, runtime
+from seqlab import config as configs
+from seqlab.bases import best_or_latest, read_config
+from seqlab.data.learned import Known, learned_from
+from seqlab.errors import UserError
+from seqlab.prepare import data_of
+from seqlab.sizing import sized
+from seqlab.sweeps.declared import Changes, declared
+from seqlab.sweeps.trials import HOW, address
+
+Made = list[tuple[str, Changes, ConfigDict]]
+
+
+def made(file: str, overrides: Sequence[str]) -> Made:
+  """(id, what it changes, config) of each trial of a file's sweep; `overrides` are of all of them.
+  Data is prepared here, once for all that read it; of trials that are the same one stays.
+
+  Raises:
+    UserError: the first trial that could not be trained, and why.
+  """
+  if not file:
+    raise UserError("--config=FILE is wanted: a Python file with get_config() and get_sweep()")
+  runtime.configure()
+  jax.config.update("jax_platforms", "cpu")  # devices are left to the trials
+  known: dict[tuple, Known] = {}
+  found: dict[str, tuple[str, Changes, ConfigDict]] = {}
+  changes = declared(file)
+  for number, changed in enumerate(changes):
+    try:
+      config = configs.load(file, overrides, changed)
+      id = _checked(config, known)
+    except UserError as error:
+      said = " ".join(f"{key}={value}" for key, value in changed.items())
+      raise UserError(f"trial {number + 1} of {len(changes)} ({said}): {error}") from None
+    found.setdefault(id, (id, changed, config))
+  if same := len(changes) - len(found):
+    keys = sorted({key for changed in changes for key in changed if key.startswith(HOW)})
+    why = f" ({', '.join(keys)} says how a run runs, not what it computes)" if keys else ""
+    print(f"{same} of {len(changes)} trials are the same as others{why}")
+  return list(found.values())
+
+
+def _checked(config: ConfigDict, known: dict[tuple, Known]) -> str:
+  """The id of a config that can be trained."""
+  if config.seeds > 1 or config.lrs:
+    raise UserError(
+      f"config.seeds={config.seeds}, config.lrs={config.lrs}: in a sweep each is a trial; put them "
+      f"into get_sweep() as seed and lr"
+    )
+  plugins.load(config.plugins)
+  config = sized(config)
+  build.check(config)
+  reads = *config.data.to_dict().values(), config.length, config.objective
+  if reads not in known:
+    known[reads] = data_of(config)
+  data = known[reads]
+  learned = learned_from(data)
+  objective = build.make_objective(config, learned)
+  example = build.example(config, learned, 1)
+  jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), example)
+  base = fingerprint_of(config.init.path) if config.init.path else ""
+  return address(config, data.fingerprint + base)
+
+
+def fingerprint_of(path: str) -> str:
+  """Says which checkpoint a run would start from."""
+  read_config(path)  # for its error
+  step, metadata = pretrained.read_metadata(path, best_or_latest(path))
+  return f"{step} of {metadata}"

@@ -1,0 +1,191 @@
+"""The trials of a sweep: made from its config, found again, and how far each is."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import pathlib
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from seqlab import config as configs
+from seqlab import metrics
+from seqlab.errors import UserError
+from seqlab.keys import FREE
+from seqlab.sweeps import files
+from seqlab.sweeps.attempts import Attempt, attempts
+
+# Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
+# without a word. That it was stopped is not counted.
+FAILURES, LOSSES = 3, 10
+DONE, STOPPED, LOST, DIVERGED = 0, 75, 76, 77  # exit codes
+CANCELLED, MANIFEST, RESUMED = "cancelled", "manifest.json", "resumed"
+HOW = tuple(key for key in FREE if key != "evaluate.")  # keys that decide no number of a trial
+STATES = ("done", "diverged", "running", "waiting", "failed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Trial:
+  """root: of the sweep. changes: of its config, by key."""
+
+  root: pathlib.Path
+  id: str
+  changes: Mapping[str, Any] = dataclasses.field(hash=False)
+
+  @property
+  def config(self) -> pathlib.Path:
+    return self.root / "configs" / f"{self.id}.json"
+
+  @property
+  def folder(self) -> pathlib.Path:
+    return self.root / "runs" / self.id
+
+  @property
+  def named(self) -> str:
+    """As a user knows it."""
+    return " ".join(f"{key}={value}" for key, value in self.changes.items()) or "(as it is)"
+
+  def result(self) -> dict[str, Any] | None:
+    """What came of it, None where it is not at its end."""
+    return files.read(self.folder / "result.json")
+
+  def cancelled(self) -> bool:
+    return (self.root / CANCELLED).exists()
+
+  def resumed(self) -> float:
+    """When somebody last asked to go on, by the clock of the file system; what failed before that
+    is not held against it.
+    """
+    path = self.root / RESUMED
+    return path.stat().st_mtime if path.exists() else 0.0
+
+  def saved(self) -> int:
+    """The step of its newest checkpoint, 0 where there is none."""
+    found = (self.folder / "checkpoints").glob("[0-9]*")
+    return max((int(path.name) for path in found if path.name.isdecimal()), default=0)
+
+  def told(self) -> tuple[int, dict[str, float]]:
+    """(the last step of which it has told, the numbers of its newest validation)."""
+    lines = metrics.read(self.folder)
+    valid: dict[str, Any] = next((x for x in reversed(lines) if "valid/loss" in x), {})
+    numbers = {name: x for name, x in valid.items() if name.startswith("valid/")}
+    return (lines[-1]["step"] if lines else 0), numbers
+
+  def steps(self) -> int:
+    """How many it is to have."""
+    return json.loads(self.config.read_text())["steps"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+  """One of STATES, and what a user wants to know beside it."""
+
+  state: str
+  note: str
+  attempts: int
+  result: dict[str, Any] | None
+
+
+def progress(trial: Trial) -> Progress:
+  """How far a trial is, read off its files."""
+  tried, result = attempts(trial.folder), trial.result()
+  if result:
+    return Progress("diverged" if result["code"] == DIVERGED else "done", "", len(tried), result)
+  if not tried:
+    return Progress("waiting", "", 0, None)
+  last = tried[-1]
+  if last.alive():
+    owner = last.owner
+    return Progress("running", f"process {owner['pid']} on {owner['host']}", len(tried), None)
+  if not last.end:
+    why = f"process {last.owner['pid']} on {last.owner['host']} was killed"
+  else:
+    why = last.end["why"] or f"exit {last.end['code']}"
+  counted = [one for one in tried if one.ended() > trial.resumed()]
+  failures, losses = fruitless(counted, trial.saved())
+  over = failures >= FAILURES or losses >= LOSSES
+  return Progress("failed" if over else "waiting", why, len(tried), None)
+
+
+def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int]:
+  """(failures, losses without a word) of the last attempts in a row that gained no step; `saved` is
+  the step that the last one left.
+  """
+  failures = losses = 0
+  for one in reversed(tried):
+    if one.owner["step"] < saved:
+      break
+    saved = one.owner["step"]
+    if not one.end:
+      losses += 1
+    elif one.end["code"] not in (DONE, STOPPED, LOST):
+      failures += 1
+  return failures, losses
+
+
+def address(config: ConfigDict, data: str) -> str:
+  """The id of a trial: a hash of what decides its numbers (how it is evaluated among it), with the
+  fingerprint of its data.
+  """
+  said = {key: x for key, x in configs.flat(config) if not key.startswith(HOW)}
+  plugins = [pathlib.Path(file).read_text() for file in config.plugins]
+  text = json.dumps([said, plugins, data], sort_keys=True, ensure_ascii=False)
+  return hashlib.sha256(text.encode()).hexdigest()[:10]
+
+
+def make(
+  root: pathlib.Path,
+  about: Mapping[str, Any],
+  made: Sequence[tuple[str, Mapping[str, Any], ConfigDict]],
+) -> list[Trial]:
+  """Writes the manifest of a new sweep, or finds that the one there has the same trials.
+
+  made: of each trial its id, what it changes and its config. about: what else a reader wants to
+    know.
+
+  Raises:
+    UserError: the folder has a sweep of other trials, or cannot be written.
+  """
+  listed = [dict(id=id, changes=dict(changes)) for id, changes, _ in made]
+  now, there = {one["id"] for one in listed}, files.read(root / MANIFEST)
+  try:
+    if there is None:
+      for id, _, config in made:
+        files.write_once(Trial(root, id, {}).config, dict(configs.flat(config)))
+      files.write_once(root / MANIFEST, {**about, "cwd": os.getcwd(), "trials": listed})
+  except OSError as error:
+    raise UserError(f"--workdir={root}: cannot be written ({error.strerror})") from None
+  known = read(root)
+  before = {trial.id for trial in known}
+  if before != now:
+    raise UserError(
+      f"--workdir={root} holds a sweep of other trials: {len(now - before)} are new and "
+      f"{len(before - now)} gone since it began; `seqlab sweep resume` goes on with its own, "
+      f"another folder begins with the new ones"
+    )
+  return known
+
+
+def about(root: pathlib.Path) -> dict[str, Any]:
+  """What the manifest says; its `cwd` is what names of files in the configs start from.
+
+  Raises:
+    UserError: there is no sweep in this folder.
+  """
+  manifest = files.read(root / MANIFEST)
+  if manifest is None:
+    raise UserError(
+      f"--workdir={root}: no sweep here (there is no {MANIFEST}); `seqlab sweep run` makes one"
+    )
+  return manifest
+
+
+def read(root: pathlib.Path) -> list[Trial]:
+  """The trials of a sweep.
+
+  Raises:
+    UserError: as `about`.
+  """
+  return [Trial(root, one["id"], one["changes"]) for one in about(root)["trials"]]
