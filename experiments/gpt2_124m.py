@@ -1,8 +1,8 @@
 """GPT-2 small, 124M parameters, trained from scratch.
 
 Paper:    Radford et al. 2019, "Language Models are Unsupervised Multitask Learners"; the settings
-          of karpathy/nanoGPT's train_gpt2.py (600k steps of half a
-          million tokens: there 480 x 1024, here 512 x 1024, which powers of two of devices divide).
+          of karpathy/nanoGPT's train_gpt2.py: 600k steps of half a million tokens, there 480 x
+          1024, here 512 x 1024, which powers of two of devices divide.
 Command:  seqlab train --config=experiments/gpt2_124m.py --workdir=runs/gpt2 \\
             --config.data.source="jsonl(path='openwebtext/*.jsonl.gz')" \\
             --config.data.tokenizer="file(path='gpt2/tokenizer.json')"
