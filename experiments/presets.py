@@ -12,7 +12,8 @@ Sizes:    llama3       Llama 3.2 1B (arXiv:2407.21783; Meta's config.json): 1,23
           vocabulary; what a block has beside its mixer is seqlab's: no token shift in RWKV-7's
           channel mixing, no MLP behind sLSTM, no gate on attention and no expert shared by all in
           Qwen3-Next.
-Command:  seqlab plan --config=experiments/presets.py:llama2_7b --topology=v5e:16x16 --search
+Command:  seqlab plan --config=experiments/presets.py:llama2_7b --topology=v5e:16x16 \\
+            --config.mesh.data=1 --config.mesh.fsdp=-1
           seqlab flops --config=experiments/presets.py:llama3
           seqlab train --config=experiments/presets.py:mamba2 --workdir=runs/mamba2 \\
             --config.data.source="jsonl(path='openwebtext/*.jsonl.gz')"

@@ -20,9 +20,10 @@ import time
 
 from seqlab import metrics
 from seqlab.errors import UserError, nearest
+from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
 from seqlab.sweeps import files, trials
 from seqlab.sweeps.attempts import BEAT, Attempt, claim
-from seqlab.sweeps.trials import DIVERGED, DONE, LOST, STOPPED, Trial
+from seqlab.sweeps.trials import Trial
 
 LOOK = 0.2  # seconds between looks at the training
 

@@ -21,9 +21,10 @@ from typing import Any
 from seqlab import runtime, verdicts
 from seqlab.claims import Claim, Result, find, read_claims
 from seqlab.errors import UserError
+from seqlab.exits import STOPPED
 from seqlab.table import show
 
-STOPPED = (75, 130)  # the codes of a run and of another command that Ctrl-C ended
+ENDED = (STOPPED, 130)  # the codes of a run and of another command that Ctrl-C ended
 
 _writing = threading.Lock()
 
@@ -51,7 +52,7 @@ class Commands:
       self._running.add(process)
       _, err = process.communicate()
       self._running.discard(process)
-    if self._stopped or process.returncode in STOPPED:
+    if self._stopped or process.returncode in ENDED:
       raise KeyboardInterrupt
     if process.returncode:
       said = [line for line in err.splitlines() if line.strip()]

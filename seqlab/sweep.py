@@ -13,11 +13,12 @@ from rich.live import Live
 
 from seqlab import table
 from seqlab.errors import UserError
+from seqlab.exits import STOPPED
 from seqlab.scores.seeds import student
 from seqlab.signals import signals
 from seqlab.sweeps import trials
 from seqlab.sweeps.pool import Pool
-from seqlab.sweeps.trials import STATES, STOPPED, Trial, progress
+from seqlab.sweeps.trials import STATES, Trial, progress
 
 EVERY = 2.0  # seconds between looks of `status --watch`
 

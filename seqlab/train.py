@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from seqlab import axes, build, flops, runtime
+from seqlab import axes, build, flops, model_flops, runtime
 from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
@@ -25,19 +25,17 @@ from seqlab.data.learned import Known, learned_from
 from seqlab.data.loader import Loader
 from seqlab.dispatches import passed, profiler
 from seqlab.errors import UserError
+from seqlab.exits import DIVERGED, STOPPED
 from seqlab.folder import claim, describe, write_card
 from seqlab.log import Diverged
 from seqlab.members import Member, Records, Together, by_start, runs_of
 from seqlab.metrics import Clock
 from seqlab.objectives.base import Objective
-from seqlab.ops.backend import reference_forms
 from seqlab.prepare import data_of
 from seqlab.signals import signals
 from seqlab.sizing import sized
 from seqlab.step import Optimizers, State, make_eval_step, make_train_step
 from seqlab.validation import picturing, validation
-
-STOPPED, DIVERGED = 75, 77  # exit codes
 
 
 def run(config: ConfigDict, workdir: str) -> int:
@@ -220,23 +218,11 @@ def restore(
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:
-  """Model FLOPs of a step: three times the forward products of every turn, as a backward pass has
-  two for each of them.
-  """
+  """Model FLOPs of a step over all processes."""
   batch = {
     k: jax.ShapeDtypeStruct((loader.batch, *v.shape[1:]), v.dtype) for k, v in loader(0).items()
   }
-  extra = {k: v for k, v in state["extra"].items() if k != "ema"}
-  with reference_forms():
-    key = jax.random.key(0)
-    return 3 * sum(
-      flops.count(
-        lambda p, b, player=player: objective.loss(player, p, b, key, extra)[0],
-        state["params"],
-        batch,
-      ).products
-      for player in objective.players
-    )
+  return model_flops.of_step(objective, state, batch)
 
 
 def work_of(

@@ -20,6 +20,7 @@ SEQLAB = ROOT / "seqlab"
 ROOMS = {
   # Ground floor: knows nothing of sequence models.
   "errors": "",
+  "exits": "",
   "spec": "errors",
   "keys": "",
   "leaves": "",
@@ -37,6 +38,7 @@ ROOMS = {
   "nn": "errors spec axes ops",
   "models": "errors leaves axes ops nn",
   "objectives": "errors ops",
+  "model_flops": "flops ops objectives",
   "adapt": "errors spec leaves axes objectives",
   "schedules": "spec",
   "optim": "errors spec leaves axes adapt schedules",
@@ -85,21 +87,22 @@ ROOMS = {
   "sample": "errors axes data config positions decode generated trained texts latent",
   "costs": "errors spec flops ops data nn models networks sizing heads build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
-  "planning": "errors runtime flops ops axes data adapt step heads build prepare",
+  "planning": "errors runtime flops ops axes data model_flops adapt step heads build prepare",
   "plan": "errors axes sizing build table planning",
   "diff": "errors keys metrics checkpoint pretrained config bases table",
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
-  "train": "errors runtime flops metrics ops axes data checkpoint pretrained objectives adapt step "
-  "sizing build bases signals log prepare folder dispatches validation members",
+  "train": "errors exits runtime flops metrics axes data checkpoint pretrained objectives "
+  "model_flops adapt step sizing build bases signals log prepare folder dispatches validation members",
   "diagnosis": "flops axes checkpoint",
   "doctor": "errors runtime metrics config train diagnosis",
-  "sweeps": "errors keys plugins runtime metrics data pretrained config sizing build bases prepare",
-  "sweep": "errors scores signals table sweeps",
-  "attempt": "errors metrics sweeps",
+  "sweeps": "errors exits keys plugins runtime metrics data pretrained config sizing build bases "
+  "prepare",
+  "sweep": "errors exits scores signals table sweeps",
+  "attempt": "errors exits metrics sweeps",
   "claims": "errors",
   "verdicts": "scores claims",
-  "reproduce": "errors runtime table claims verdicts",
+  "reproduce": "errors exits runtime table claims verdicts",
   "commands": "",
   "cli": "errors keys plugins runtime config commands",  # commands by name, when one runs
 }

@@ -125,6 +125,41 @@ def test_collectives_in_a_loop_count_as_often_as_it_runs():
     assert (one.kind, one.group, one.count) == ("reduce-scatter", 4, 5)
 
 
+SPREAD = """
+%all-reduce-scatter.1 (p: f32[8,4]) -> f32[2,4] {
+  %p = f32[8,4]{1,0} parameter(0)
+  %sum = f32[8,4]{1,0} all-reduce(%p), channel_id=1, replica_groups={{0,1,2,3}}, to_apply=%add
+  %zero = s32[] constant(0)
+  ROOT %cut = f32[2,4]{1,0} dynamic-slice(%sum, %zero, %zero), dynamic_slice_sizes={2,4}
+}
+
+%begun (q: f32[2,4]) -> f32[8,4] {
+  %q = f32[2,4]{1,0} parameter(0)
+  ROOT %whole = f32[8,4]{1,0} all-gather(%q), channel_id=2, replica_groups={{0,1,2,3}}, dimensions={0}
+}
+
+%beside (q.1: f32[2,4]) -> f32[8,4] {
+  %q.1 = f32[2,4]{1,0} parameter(0)
+  ROOT %whole.1 = f32[8,4]{1,0} all-gather(%q.1), channel_id=2, replica_groups={{0,1,2,3}}, dimensions={0}
+}
+
+ENTRY %main (x: f32[8,4]) -> f32[8,4] {
+  %x = f32[8,4]{1,0} parameter(0)
+  %part = f32[2,4]{1,0} fusion(%x), kind=kCustom, calls=%all-reduce-scatter.1
+  %start = f32[8,4]{1,0} fusion(%part), kind=kCustom, calls=%begun
+  ROOT %end = f32[8,4]{1,0} fusion(%part), kind=kCustom, calls=%beside
+}
+"""  # noqa: E501
+
+
+def test_collectives_of_a_tpu_are_found_in_its_fusions_each_once():
+  """A reduce-scatter is a fusion of that name; a gather beside other work is in several fusions."""
+  found = {one.kind: one for one in counts.collectives(hlo.read(SPREAD), 4)}
+  assert found["reduce-scatter"].size == 2 * 4 * 4 and found["reduce-scatter"].sent == 3 * 32
+  assert found["all-gather"].count == 1 and found["all-gather"].sent == 3 * 32
+  assert len(found) == 2
+
+
 @pytest.mark.parametrize(
   "text, wanted",
   {

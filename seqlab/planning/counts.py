@@ -74,7 +74,7 @@ def _collectives(program: Program) -> Iterator[tuple[tuple[str, Instruction], in
       for fused in one.called() if one.opcode == "fusion" else ():
         for inside in program.computations[fused].values():
           channel = inside.attribute("channel_id")
-          if inside.opcode not in COLLECTIVES or channel in seen:
+          if inside.opcode not in COLLECTIVES or (channel and channel in seen):
             continue
           if fused.startswith("all-reduce-scatter"):
             yield ("reduce-scatter", inside), times

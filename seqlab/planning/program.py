@@ -11,13 +11,13 @@ import jax.numpy as jnp
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import axes, build, flops
+from seqlab import axes, build, model_flops
 from seqlab.adapt import adaptations
 from seqlab.data.array_sources import gives_arrays
 from seqlab.data.learned import Learned, learned_from
 from seqlab.errors import UserError
 from seqlab.heads import WANTED
-from seqlab.ops.backend import forced_backend, reference_forms
+from seqlab.ops.backend import forced_backend
 from seqlab.planning import counts, hlo
 from seqlab.planning.estimate import Estimate
 from seqlab.planning.machines import Machine
@@ -96,7 +96,7 @@ class Planner:
       batch=_bytes(rows),
       temporary=memory.temp_size_in_bytes + max(beside, 0),
       products=counts.products(program),
-      model_products=_model_products(objective, shapes, batch) / mesh.size,
+      model_products=model_flops.of_step(objective, shapes, batch) / mesh.size,
       traffic=counts.traffic(program),
       collectives=counts.collectives(program, mesh.size),
       unknown=program.unknown(),
@@ -137,21 +137,6 @@ def spread(config: ConfigDict, devices: Sequence[Any]) -> ConfigDict:
     f"config.batch={config.batch}: the {ways} devices along data and fsdp do not divide it, as "
     f"they would {-(-config.batch // ways) * ways}"
   )
-
-
-def _model_products(objective: Any, state: State, batch: Any) -> int:
-  """FLOPs of a step: three times the forward products of every turn."""
-
-  def loss(player: str, params: Any, batch: Any, extra: Any) -> jax.Array:
-    return objective.loss(player, params, batch, jax.random.key(0), extra)[0]
-
-  extra = {name: x for name, x in state["extra"].items() if name != "ema"}
-  with reference_forms():
-    return 3 * sum(
-      flops.count(lambda *of, player=player: loss(player, *of), state["params"], batch, extra)
-      .products
-      for player in objective.players
-    )  # fmt: skip
 
 
 def _bytes(tree: Any) -> int:

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 
 from seqlab.errors import UserError
+from seqlab.exits import LOST, STOPPED
 from seqlab.sweeps import trials
 from seqlab.sweeps.attempts import attempts
-from seqlab.sweeps.trials import LOST, STOPPED, Trial, progress
+from seqlab.sweeps.trials import Trial, progress
 
 LOOK = 0.2  # seconds between looks at the processes
 OTHERS = 2.0  # between looks at the files of trials, which other processes may train

@@ -13,6 +13,7 @@ from ml_collections import ConfigDict
 from seqlab import config as configs
 from seqlab import metrics
 from seqlab.errors import UserError
+from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
 from seqlab.keys import FREE
 from seqlab.sweeps import files
 from seqlab.sweeps.attempts import Attempt, attempts
@@ -20,7 +21,6 @@ from seqlab.sweeps.attempts import Attempt, attempts
 # Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
 # without a word. That it was stopped is not counted.
 FAILURES, LOSSES = 3, 10
-DONE, STOPPED, LOST, DIVERGED = 0, 75, 76, 77  # exit codes
 CANCELLED, MANIFEST, RESUMED = "cancelled", "manifest.json", "resumed"
 HOW = tuple(key for key in FREE if key != "evaluate.")  # keys that decide no number of a trial
 STATES = ("done", "diverged", "running", "waiting", "failed")
