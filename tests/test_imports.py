@@ -93,7 +93,8 @@ ROOMS = {
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors exits runtime flops metrics axes data checkpoint pretrained objectives "
-  "model_flops adapt step sizing build bases signals log prepare folder dispatches validation members",
+  "model_flops adapt step sizing build bases signals log prepare folder dispatches validation "
+  "members",
   "diagnosis": "flops axes checkpoint",
   "doctor": "errors runtime metrics config train diagnosis",
   "sweeps": "errors exits keys plugins runtime metrics data pretrained config sizing build bases "
