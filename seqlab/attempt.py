@@ -13,14 +13,17 @@ import ctypes
 import functools
 import os
 import pathlib
+import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 
 from seqlab import metrics
 from seqlab.errors import UserError, nearest
 from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
+from seqlab.processes import ENDS
 from seqlab.sweeps import files, trials
 from seqlab.sweeps.attempts import BEAT, Attempt, claim
 from seqlab.sweeps.trials import Trial
@@ -28,11 +31,12 @@ from seqlab.sweeps.trials import Trial
 LOOK = 0.2  # seconds between looks at the training
 
 
-def run(workdir: str, trial: str, stall: float) -> int:
+def run(workdir: str, trial: str, stall: float, launch: str = "") -> int:
   """Trains a trial to its end, if nobody else does, and returns the exit code.
 
   stall: seconds without a number, a line or a checkpoint from it after which a training is killed,
-    to be tried again; 0 for never.
+    to be tried again; 0 for never. launch: what stands before the training's command, such as
+    `srun`, which starts it as often as it has tasks.
 
   Raises:
     UserError: no such trial.
@@ -49,20 +53,24 @@ def run(workdir: str, trial: str, stall: float) -> int:
   attempt = claim(one.folder, one.saved())
   if attempt is None:
     return LOST
-  code, why = _trained(one, attempt, stall)
-  step, numbers = one.told()
-  if code == DONE and step < one.steps():
+  code, why = _trained(one, attempt, stall, shlex.split(launch))
+  told = [(run.changes, *run.told()) for run in one.runs()]
+  if code == DONE and (step := min(step for _, step, _ in told)) < one.steps():
     code, why = 1, f"ended after {step} of {one.steps()} steps"
   if code in (DONE, DIVERGED):
-    result = dict(code=code, step=step, numbers=numbers, attempt=attempt.number)
+    runs = [dict(changes=dict(of), step=step, numbers=numbers) for of, step, numbers in told]
+    result = dict(code=code, attempt=attempt.number, runs=runs)
     files.write_once(one.folder / "result.json", result)
   attempt.finish(code, why)
   return code
 
 
-def _trained(trial: Trial, attempt: Attempt, stall: float) -> tuple[int, str]:
+def _trained(
+  trial: Trial, attempt: Attempt, stall: float, launch: Sequence[str]
+) -> tuple[int, str]:
   """(exit code, why) of the training."""
   command = [
+    *launch,
     *(sys.executable, "-m", "seqlab.cli", "train"),
     *(f"--config={trial.config}", f"--workdir={trial.folder}"),
   ]
@@ -77,7 +85,7 @@ def _trained(trial: Trial, attempt: Attempt, stall: float) -> tuple[int, str]:
         command, stdout=log, stderr=log, start_new_session=True, preexec_fn=die
       )
       try:
-        code, why = _watched(trial, attempt, training, asked, stall)
+        code, why = _watched(trial, attempt, training, asked, stall, began)
       finally:  # whatever ended the watching ends the training
         training.kill()
         training.wait()
@@ -88,7 +96,12 @@ def _trained(trial: Trial, attempt: Attempt, stall: float) -> tuple[int, str]:
 
 
 def _watched(
-  trial: Trial, attempt: Attempt, training: subprocess.Popen, asked: list[int], stall: float
+  trial: Trial,
+  attempt: Attempt,
+  training: subprocess.Popen,
+  asked: list[int],
+  stall: float,
+  began: int,
 ) -> tuple[int, str]:
   """(exit code of the training, why, where it did not end by itself)."""
   beat = looked = time.monotonic()
@@ -116,6 +129,9 @@ def _watched(
   code = training.returncode
   if code == -signal.SIGTERM and (stopping or asked):  # it had not begun to listen
     return STOPPED, ""
+  # A launcher says so that its tasks were told to stop; also that they were as one of them failed.
+  if code == 128 + signal.SIGTERM and ENDS not in _said(trial, began):
+    return STOPPED, ""
   return (code, "") if code >= 0 else (1, f"killed by signal {-code}")
 
 
@@ -131,16 +147,19 @@ def _die_with(parent: int) -> None:
 
 def _told(trial: Trial) -> tuple[int, ...]:
   """What grows while a training lives: its numbers, its words, its checkpoints."""
-  paths = (trial.folder / metrics.FILE, trial.folder / "log.txt")
+  paths = [trial.folder / "log.txt", *(run.folder / metrics.FILE for run in trial.runs())]
   return *(path.stat().st_size if path.exists() else 0 for path in paths), trial.saved()
 
 
-def _last_words(trial: Trial, began: int) -> str:
-  """The last line that a training said after so many bytes of the log; jax adds to a traceback what
-  it left out of it.
-  """
+def _said(trial: Trial, began: int) -> str:
+  """What a training said after so many bytes of the log."""
   with open(trial.folder / "log.txt", "rb") as log:
     log.seek(began)
-    said = log.read().decode(errors="replace").partition("\n--------------------")[0]
+    return log.read().decode(errors="replace")
+
+
+def _last_words(trial: Trial, began: int) -> str:
+  """The last line of that; jax adds to a traceback what it left out of it."""
+  said = _said(trial, began).partition("\n--------------------")[0]
   lines = [line for line in said.splitlines() if line.strip()]
   return lines[-1].removeprefix("seqlab: ") if lines else ""

@@ -116,10 +116,16 @@ def is_stack(config: ConfigDict) -> bool:
 
 
 def make_mesh(config: ConfigDict) -> Mesh:
-  """The mesh over all devices, checked against the batch that it will hold."""
-  mesh = axes.make_mesh(config.mesh)
+  """The mesh over all devices, one where runs share a program, checked against its batch."""
+  several = config.seeds > 1 or config.lrs
+  mesh = axes.make_mesh(config.mesh, jax.devices()[:1] if several else None)
   ways = mesh.shape["data"] * mesh.shape["fsdp"]
   rows = config.batch // config.accumulate
+  if ways % jax.process_count():
+    raise UserError(
+      f"config.mesh: data and fsdp cut a batch into {ways} parts, which {jax.process_count()} "
+      f"processes do not share evenly; the other axes are for devices of one process"
+    )
   if rows % ways:
     raise UserError(
       f"config.batch={config.batch} with config.accumulate={config.accumulate} gives {rows} rows "

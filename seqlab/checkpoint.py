@@ -16,14 +16,12 @@ import os
 import pathlib
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from typing import Any, TypeVar, cast
+from collections.abc import Mapping
+from typing import Any
 
 import jax
-import numpy as np
-from jax.experimental import multihost_utils
 
-from seqlab import leaves, stored
+from seqlab import agreement, leaves, stored
 from seqlab.errors import UserError
 from seqlab.stored import Damaged
 
@@ -53,7 +51,9 @@ class Checkpoints:
     except OSError as error:
       raise UserError(f"checkpoints cannot be written to {self.directory}: {error}") from None
     self._clear_leftovers()
-    self._metrics = {step: self._read_metrics(step) for step in steps(self.directory)}
+    self._metrics = {
+      step: self._read_metrics(step) for step in agreement.of_first(steps(self.directory))
+    }
 
   @property
   def latest(self) -> int | None:
@@ -136,7 +136,9 @@ class Checkpoints:
     self.wait()
     for step in sorted(self._metrics, reverse=True):
       try:
-        state, metadata = _together(functools.partial(read, self.directory / str(step), example))
+        state, metadata = agreement.together(
+          functools.partial(read, self.directory / str(step), example)
+        )
         return state, step, metadata
       except Damaged as error:
         self._quarantine(step, error)
@@ -197,7 +199,7 @@ class Checkpoints:
       os.replace(path, bad)
       then = f"falling back to step {self.latest}" if self._metrics else "no older one is left"
       _log.warning("checkpoint %s is damaged (%s); renamed to %s, %s", path, error, bad.name, then)
-    _barrier(f"quarantine {step}")
+    agreement.barrier(f"quarantine {step}")
 
 
 def steps(directory: str | os.PathLike) -> list[int]:
@@ -230,26 +232,3 @@ def read(path: pathlib.Path, example: Any) -> tuple[Any, dict[str, Any]]:
   if report := leaves.compare(body["leaves"], {p: leaves.looks(x) for p, x in wanted.items()}):
     raise UserError(f"{path}: the checkpoint does not fit this config: {report}")
   return stored.fill(example, stored.load(path, body, wanted)), body["metadata"]
-
-
-T = TypeVar("T")
-
-
-def _together(attempt: Callable[[], T]) -> T:
-  """Runs `attempt` on every process; where one finds damage, all raise, so that all fall back."""
-  try:
-    result, error = attempt(), None
-  except Damaged as damage:
-    result, error = None, damage
-  if jax.process_count() > 1:
-    good = multihost_utils.process_allgather(np.array(error is None))
-    if error is None and not np.all(good):
-      error = Damaged("another process could not read it")
-  if error is not None:
-    raise error
-  return cast(T, result)
-
-
-def _barrier(name: str) -> None:
-  if jax.process_count() > 1:
-    multihost_utils.sync_global_devices(name)

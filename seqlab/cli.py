@@ -16,8 +16,9 @@ import sys
 from typing import NoReturn
 
 from seqlab import __version__
-from seqlab.commands import COMMANDS, CONFIG_HELP, Command
+from seqlab.commands import COMMANDS
 from seqlab.errors import UserError, nearest
+from seqlab.flags import CONFIG_HELP, Command
 from seqlab.keys import DEFAULTS
 
 

@@ -1,59 +1,18 @@
 """The table of commands: module, one line of help, an example, flags."""
 
-import argparse
-import dataclasses
-import math
-from collections.abc import Callable
-
-CONFIG_HELP = "Python file with get_config(); FILE:ARGUMENT hands it an argument"
-WORKDIR = ("--workdir", dict(metavar="DIR", required=True, help="folder of the run"))
-SPLITS = ("train", "valid", "test")
-STEP = ("--step", dict(default="best", metavar="N|best|latest", help="which checkpoint"))
-
-
-def _whole(low: int, high: float = math.inf) -> Callable[[str], int]:
-  """Reads a flag's whole number from `low` to `high`."""
-
-  def read(text: str) -> int:
-    try:
-      value = int(text)
-    except ValueError:
-      value = None
-    if value is None or not low <= value <= high:
-      to = f"from {low} to {high}" if high < math.inf else f"of {low} or more"
-      raise argparse.ArgumentTypeError(f"{text!r}: a whole number {to} is wanted")
-    return value
-
-  return read
-
-
-def _wholes(text: str) -> list[int]:
-  """Reads a flag's list of positive whole numbers, 1,2,3."""
-  return [_whole(1)(one) for one in text.split(",")]
-
-
-def _text(text: str) -> str:
-  """A flag's text; bytes that are no UTF-8 come as halves of surrogate pairs, and are replaced."""
-  return text.encode("utf-8", "replace").decode()
-
-
-STALL = dict(type=float, default=7200.0, help="silence (s) that ends a training; 0 for none")
-TEXTS = dict(action="append", default=[], type=_text)
-
-
-@dataclasses.dataclass(frozen=True)
-class Command:
-  """A command's module, its one line, an example, its flags, and whether it takes a config; one
-  that does not begin with jax gets that as the name of its file and the overrides.
-  """
-
-  module: str
-  summary: str
-  example: str
-  flags: tuple[tuple[str, dict], ...] = ()
-  takes_config: bool = False
-  begins_jax: bool = True
-
+from seqlab.flags import (
+  EQUAL,
+  LAUNCH,
+  SPLITS,
+  STALL,
+  STEP,
+  TEXTS,
+  WORKDIR,
+  Command,
+  rates,
+  whole,
+  wholes,
+)
 
 COMMANDS = dict(
   train=Command(
@@ -72,7 +31,7 @@ COMMANDS = dict(
       WORKDIR,
       ("--split", dict(default="valid", choices=SPLITS, help="which texts")),
       STEP,
-      ("--batch", dict(type=_whole(0), default=0, help="rows at once; not where state is carried")),
+      ("--batch", dict(type=whole(0), default=0, help="rows at once; not where state is carried")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"text(path='a.txt')\"")),
       ("--classifier", dict(default="", metavar="DIR", help="run that judges images made here")),
     ),
@@ -92,7 +51,7 @@ COMMANDS = dict(
       ("--min_p", dict(type=float, default=0.0, help="drop below this share of the likeliest")),
       ("--repetition_penalty", dict(type=float, default=1.0, help="over 1: seen ones get rarer")),
       ("--stop", dict(**TEXTS, help="text that ends it; several allowed")),
-      ("--seed", dict(type=_whole(0, 2**32 - 1), default=0, help="of the draws")),
+      ("--seed", dict(type=whole(0, 2**32 - 1), default=0, help="of the draws")),
       STEP,
     ),
   ),
@@ -105,7 +64,7 @@ COMMANDS = dict(
       ("--source", dict(**TEXTS, help="text to write from; several allowed")),
       ("--split", dict(default="valid", choices=SPLITS, help="the set, if no source")),
       ("--data", dict(default="", metavar="SOURCE", help="all of it: \"parallel(path=…)\"")),
-      ("--beams", dict(type=_whole(1), default=4, help="beginnings kept; 1 is greedy")),
+      ("--beams", dict(type=whole(1), default=4, help="beginnings kept; 1 is greedy")),
       ("--penalty", dict(type=float, default=0.6, help="the more of it, the longer the texts")),
       ("--against", dict(default="", metavar="FILE", help="a generate_….jsonl to compare with")),
       STEP,
@@ -154,7 +113,7 @@ COMMANDS = dict(
       ("target", dict(nargs="*", help="files of experiments/papers/ by name")),
       ("--list", dict(action="store_true", help="show targets and what is known; runs nothing")),
       ("--all", dict(action="store_true", help="all of them")),
-      ("--jobs", dict(type=_whole(1), default=1, help="targets at a time, on shares of the cores")),
+      ("--jobs", dict(type=whole(1), default=1, help="targets at a time, on shares of the cores")),
       ("--workdir", dict(default="runs/papers", metavar="DIR", help="folder of the runs")),
     ),
   ),
@@ -179,12 +138,35 @@ COMMANDS = dict(
     (
       ("action", dict(choices=("run", "status", "resume", "cancel", "report"), help="what to do")),
       ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
-      ("--jobs", dict(type=_whole(1), default=1, help="trials at a time, on shares of the cores")),
-      ("--stall", STALL),
+      *LAUNCH,
       ("--watch", dict(action="store_true", help="status: again every two seconds")),
       ("--metric", dict(default="loss", help="of the validation set, to show")),
     ),
     takes_config=True,
+    begins_jax=False,
+  ),
+  compare=Command(
+    "seqlab.compare",
+    "Compare architectures at an equal budget: rates tuned, over seeds, with tests; writes a page.",
+    "seqlab compare --config=experiments/compare_mixers.py --workdir=compared/mixers --jobs=2",
+    (
+      ("--workdir", dict(metavar="DIR", required=True, help="folder of the comparison")),
+      ("--equal", dict(default="flops", choices=EQUAL, help="what all get as much of")),
+      ("--seeds", dict(type=whole(2, 100), default=3, help="of each architecture")),
+      ("--lrs", dict(type=rates, default=(), metavar="X,X,…", help="to try: lr/3, lr, 3 lr")),
+      *LAUNCH,
+    ),
+    takes_config=True,
+    begins_jax=False,
+  ),
+  scaling=Command(
+    "seqlab.scaling",
+    "Fit laws of loss against FLOPs, parameters and tokens to the runs of a sweep.",
+    "seqlab scaling --workdir=sweeps/sizes --at=1e15",
+    (
+      ("--workdir", dict(metavar="DIR", required=True, help="folder of a sweep of sizes")),
+      ("--at", dict(type=float, default=0.0, help="training FLOPs to say the loss of")),
+    ),
     begins_jax=False,
   ),
   attempt=Command(
@@ -195,6 +177,7 @@ COMMANDS = dict(
       ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
       ("--trial", dict(metavar="ID", required=True, help="which, by `seqlab sweep status`")),
       ("--stall", STALL),
+      ("--launch", dict(default="", metavar="COMMAND", help="that starts the training, as srun")),
     ),
     begins_jax=False,
   ),
@@ -215,9 +198,9 @@ COMMANDS = dict(
     "seqlab coordinates --workdir=runs/mup --widths=64,128,256 --steps=4",
     (
       WORKDIR,
-      ("--widths", dict(type=_wholes, default=[64, 128, 256], metavar="N,N,…", help="to try")),
-      ("--steps", dict(type=_whole(1), default=4, help="of training at each")),
-      ("--seeds", dict(type=_whole(1), default=3, help="of each width")),
+      ("--widths", dict(type=wholes, default=[64, 128, 256], metavar="N,N,…", help="to try")),
+      ("--steps", dict(type=whole(1), default=4, help="of training at each")),
+      ("--seeds", dict(type=whole(1), default=3, help="of each width")),
     ),
   ),
   diff=Command(

@@ -16,7 +16,7 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import card, metrics, runtime
+from seqlab import card, metrics, processes, runtime
 from seqlab import config as configs
 from seqlab.data.learned import Known, save_learned
 from seqlab.errors import UserError
@@ -42,7 +42,8 @@ def claim(workdir: str, config: ConfigDict) -> pathlib.Path:
     )
   try:
     folder.mkdir(parents=True, exist_ok=True)
-    configs.save(config, path)
+    if processes.first():
+      configs.save(config, path)
   except OSError as error:
     raise UserError(f"--workdir={workdir}: cannot be written ({error.strerror})") from None
   return folder
@@ -57,8 +58,10 @@ def write_card(
   results: Mapping[str, float] | None = None,
 ) -> None:
   """Writes the run's card, its tokenizer and data.json; `numbers` are of the model, `results` those
-  of the validation set.
+  of the validation set. Of several processes the first one does.
   """
+  if not processes.first():
+    return
   save_learned(data, folder)
   sections = {
     "Command": f"`{shlex.join(['seqlab', *sys.argv[1:]])}`",

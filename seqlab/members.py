@@ -16,7 +16,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from seqlab import axes
+from seqlab import axes, processes, programs
 from seqlab import config as configs
 from seqlab.adapt import adaptations
 from seqlab.checkpoint import Checkpoints
@@ -24,7 +24,7 @@ from seqlab.data.loader import Loader
 from seqlab.dispatches import dispatches
 from seqlab.errors import UserError
 from seqlab.log import Log
-from seqlab.metrics import Clock, Writer
+from seqlab.metrics import Clock, Nowhere, Writer
 from seqlab.objectives.base import Objective
 from seqlab.pictures import write as write_pictures
 from seqlab.pictures.curves import Curves
@@ -72,8 +72,10 @@ class Records:
     self._metadata = dict(
       config=dict(configs.flat(config)), data=member.loader.fingerprint, machine=machine
     )
-    self._writer = Writer(member.folder, member.start, config.log.tensorboard)
-    self._curves = Curves(member.folder)
+    writes = processes.first()
+    where = member.folder, member.start, config.log.tensorboard
+    self._writer = Writer(*where) if writes else Nowhere()
+    self._curves = Curves(member.folder) if writes else None
     self._progress = Progress(config.steps, member.start, console)
     stop = config.nonfinite == "stop"
     self.log = Log(member.folder, self._writer, self._progress, clock, stop)
@@ -94,15 +96,17 @@ class Records:
     with self._clock.paused():
       valid, pictures = self._validate(state), self._picture(state)
     self.log.evaluated(step, valid, self._objective.warning(valid))
-    self._writer.write_images(step, write_pictures(self.member.folder, step, pictures))
-    with self._clock.paused():
-      self._curves.seldom()
+    if self._curves:
+      self._writer.write_images(step, write_pictures(self.member.folder, step, pictures))
+      with self._clock.paused():
+        self._curves.seldom()
     return valid
 
   def __enter__(self) -> "Records":
     with contextlib.ExitStack() as stack:
       for part in (self._writer, self._curves, self._progress):
-        stack.enter_context(part)
+        if part:
+          stack.enter_context(part)
       self._open = stack.pop_all()
     return self
 
@@ -110,28 +114,27 @@ class Records:
     self._open.__exit__(*error)
 
 
-def runs_of(config: ConfigDict, workdir: str, mesh: Mesh) -> list[tuple[ConfigDict, str]]:
+def runs_of(config: ConfigDict, workdir: str) -> list[tuple[ConfigDict, str]]:
   """The config and the folder of each run: WORKDIR, with /lrX for each of `config.lrs` and /seedN
   for each of several seeds.
 
   Raises:
-    UserError: several runs on several devices or with adapters.
+    UserError: several runs by several processes or with adapters.
   """
   if config.seeds == 1 and not config.lrs:
     return [(config, workdir)]
   key = f"config.lrs={config.lrs}" if config.lrs else f"config.seeds={config.seeds}"
-  if mesh.size > 1:
+  if jax.process_count() > 1:
     raise UserError(
-      f"{key}: runs in one program train on one device, and there are {mesh.size}; leave it out"
+      f"{key}: runs in one program train on one device, and here are {jax.process_count()} "
+      f"processes; leave it out"
     )
   if adaptations(config.init.adapt).lora:
     raise UserError(f"{key}: a run of adapters has a base of its own; leave it out")
   made = []
-  seeds = range(config.seed, config.seed + config.seeds)
-  for lr, seed in itertools.product(config.lrs or (config.lr,), seeds):
+  for changes, under in programs.runs_of(config.seed, config.seeds, config.lr, config.lrs):
     own = config.copy_and_resolve_references()
-    own.lr, own.lrs, own.seed, own.seeds = lr, (), seed, 1
-    under = f"/lr{float(lr)}" * bool(config.lrs) + f"/seed{seed}" * (config.seeds > 1)
+    own.update(changes | dict(lrs=(), seeds=1))
     made.append((own, workdir + under))
   return made
 

@@ -103,6 +103,22 @@ class Writer:
       raise UserError(f"{self._path}: cannot be written ({error.strerror or error})") from error
 
 
+class Nowhere(Writer):
+  """What a process writes to that is not the one that writes."""
+
+  def __init__(self) -> None:
+    pass
+
+  def write(self, step: int, numbers: Mapping[str, float]) -> None:
+    pass
+
+  def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
+    pass
+
+  def close(self) -> None:
+    pass
+
+
 class _Events:
   """TensorBoard events, written here and now: tensorboardX's SummaryWriter hands them to a thread
   that a full disk ends, after which its queue fills and the run waits for ever.

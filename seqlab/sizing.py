@@ -4,6 +4,7 @@ at equal size by changing one field.
 
 import functools
 import math
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -19,6 +20,7 @@ from seqlab.spec import parse_one
 # Networks that are stacks of mixers.
 STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder", "compressor", "reader")
 # Widths are multiples of one of these; heads and groups divide it.
+WIDEST = 2**16  # steps
 STEPS = (4, 8, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 
 
@@ -44,30 +46,35 @@ def sized(config: ConfigDict) -> ConfigDict:
   config.model.width, found = width_for(config, wanted)
   if not 0.8 <= found / wanted <= 1.25:
     raise UserError(
-      f"{key}: the nearest is {found:,} at config.model.width={config.model.width}; another "
+      f"{key}: the nearest is {found:,.0f} at config.model.width={config.model.width}; another "
       f"config.model.depth than {config.model.depth} comes nearer"
     )
   return config
 
 
-def width_for(config: ConfigDict, wanted: float) -> tuple[int, int]:
-  """(the width at which the network of a config has nearest to so many parameters, tables left out;
-  how many it has there).
+def width_for(
+  config: ConfigDict, wanted: float, measure: Callable[[ConfigDict], float] | None = None
+) -> tuple[int, float]:
+  """(the width at which `measure` of a config is nearest to what is wanted, what it is there): by
+  default `size`; something that grows with the width.
   """
+  measure = measure or size
 
   @functools.cache
-  def at(width: int) -> int:
+  def at(width: int) -> float:
     tried = config.copy_and_resolve_references()
     tried.model.width = width
-    return size(tried)
+    return measure(tried)
 
   step = _step(at)
-  low, high, sizes = 0, 1, {0: 0}
+  low, high, sizes = 0, 1, {0: 0.0}
   sizes[high] = at(step * high)
   while sizes[high] < wanted:
+    if high > WIDEST:
+      raise UserError(f"no config.model.width up to {step * high:,} gives {wanted:,.0f}")
     low, high = high, 2 * high
     sizes[high] = at(step * high)
-  while high - low > 1:  # the root of the parameters is all but linear in the width
+  while high - low > 1:  # the root of most of them is all but linear in the width
     first, last, root = (math.sqrt(n) for n in (sizes[low], sizes[high], wanted))
     guess = low + round((high - low) * (root - first) / (last - first))
     middle = min(max(guess, low + 1), high - 1)

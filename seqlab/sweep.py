@@ -7,18 +7,18 @@ starts what is missing. Two of them on one sweep share the work.
 import csv
 import pathlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from rich.live import Live
 
 from seqlab import table
 from seqlab.errors import UserError
-from seqlab.exits import STOPPED
 from seqlab.scores.seeds import student
-from seqlab.signals import signals
-from seqlab.sweeps import trials
-from seqlab.sweeps.pool import Pool
-from seqlab.sweeps.trials import STATES, Trial, progress
+from seqlab.sweeps import launch, trials
+from seqlab.sweeps import slurm as slurm_jobs
+from seqlab.sweeps.launch import said
+from seqlab.sweeps.states import STATES, Outcome, outcomes, progress
+from seqlab.sweeps.trials import Trial
 
 EVERY = 2.0  # seconds between looks of `status --watch`
 
@@ -29,6 +29,8 @@ def run(
   config: str,
   overrides: Sequence[str],
   jobs: int,
+  launcher: str,
+  slurm: str,
   stall: float,
   watch: bool,
   metric: str,
@@ -36,8 +38,8 @@ def run(
   """Does something with the sweep in WORKDIR and returns the exit code: of `run` and `resume` 0
   where every trial is at its end, 1 where some failed too often, 75 where it was stopped.
 
-  config, overrides: of `run`: its file, and what is changed for all trials. jobs: trials at a time.
-  stall: as `seqlab attempt` has it. watch: show the status again and again. metric: of the
+  config, overrides: of `run`: its file, and what is changed for all trials. jobs, launcher, slurm,
+  stall: as `launch.train` has them. watch: show the status again and again. metric: of the
   validation set, which is shown.
 
   Raises:
@@ -60,6 +62,7 @@ def run(
     return _report(root, known, metric)
   if action == "cancel":
     marker.touch()
+    slurm_jobs.cancel(root)
     print(
       f"cancelled; what runs saves and stops. To take it up: seqlab sweep resume --workdir={root}"
     )
@@ -71,56 +74,25 @@ def run(
     raise UserError(
       f"--workdir={root}: this sweep was cancelled; `seqlab sweep resume` takes it up"
     )
-  return _train(root, known, jobs, stall, metric)
-
-
-def _train(root: pathlib.Path, known: Sequence[Trial], jobs: int, stall: float, metric: str) -> int:
-  done = {trial.id for trial in known if trial.result() is not None}
-  print(f"{root}: {len(done)}/{len(known)} trials are done, {jobs} at a time", flush=True)
-
-  def ended(trial: Trial) -> None:
-    now = progress(trial)
-    done.update([trial.id] * (now.result is not None))
-    print(f"{len(done)}/{len(known)}  {trial.named}: {_said(now, metric)}", flush=True)
-
-  with signals() as stopping:
-    pool = Pool(known, jobs, stall, ended)
-    stopped = pool.run(lambda: stopping() or known[0].cancelled())
-  left = [trial for trial in known if trial.result() is None]
-  if not left:
-    print(f"done: seqlab sweep report --workdir={root}")
-    return 0
-  if stopped:
-    print(f"stopped with {len(left)} trials left; seqlab sweep resume --workdir={root} goes on")
-    return STOPPED
-  print(
-    f"{len(left)} failed: seqlab sweep status --workdir={root} says why, and once that is mended "
-    f"seqlab sweep resume tries them again"
-  )
-  return 1
-
-
-def _said(now: trials.Progress, metric: str) -> str:
-  if now.result is None:
-    return f"{now.state}: {now.note}" if now.note else now.state
-  value = now.result["numbers"].get(f"valid/{metric}")
-  return now.state if value is None else f"{now.state}, {metric} {value:.4f}"
+  return launch.train(root, known, metric, jobs=jobs, launcher=launcher, slurm=slurm, stall=stall)
 
 
 def _status(root: pathlib.Path, known: Sequence[Trial], watch: bool, metric: str) -> int:
   def shown() -> table.Table:
-    states = [progress(trial) for trial in known]
-    count = {state: sum(one.state == state for one in states) for state in STATES}
+    found = {trial: (progress(trial), outcomes(trial)) for trial in known}
+    queued = slurm_jobs.queued(root) or {}
+    count = {state: sum(now.state == state for now, _ in found.values()) for state in STATES}
     said = [f"{n} {state}" for state, n in count.items() if n]
     title = f"{root}: {', '.join(said + ['cancelled'] * known[0].cancelled())}"
     rows = []
-    for trial, now in zip(known, states, strict=True):
-      step, numbers = trial.told()
-      value = numbers.get(f"valid/{metric}")
-      rows.append((
-        trial.named, trial.id, now.state, f"{step:,}/{trial.steps():,}",
-        "" if value is None else f"{value:.4f}", str(now.attempts), now.note,
-      ))  # fmt: skip
+    for trial, (now, runs) in found.items():
+      for one in runs:
+        value = one.value(metric)
+        rows.append((
+          one.run.named, trial.id, one.state, f"{one.step:,}/{trial.steps():,}",
+          "" if value is None else f"{value:.4f}", str(now.attempts),
+          now.note or queued.get(trial.id, ""),
+        ))  # fmt: skip
     heads = ("trial", "id", "state", "step", metric, "attempts", "")
     return table.made(title, heads, rows)
 
@@ -139,45 +111,43 @@ def _report(root: pathlib.Path, known: Sequence[Trial], metric: str) -> int:
   """Writes report.csv, a row for each trial, and prints means over seeds; what has no number is
   named.
   """
-  changed = list(dict.fromkeys(key for trial in known for key in trial.changes))
-  results = {trial.id: progress(trial) for trial in known}
-  measured = sorted(
-    {name for now in results.values() if now.result for name in now.result["numbers"]}
-  )
+  found = {trial: outcomes(trial) for trial in known}
+  runs = [(trial, one) for trial, ones in found.items() for one in ones]
+  changed = list(dict.fromkeys(key for _, one in runs for key in one.run.changes))
+  now = {trial: progress(trial) for trial in known}
+  measured = sorted({name for trial, one in runs if now[trial].result for name in one.numbers})
   path = root / "report.csv"
   with open(path, "w", newline="") as file:
     write = csv.writer(file).writerow
     write(["id", *changed, "state", "step", "attempts", *measured])
-    for trial in known:
-      now = results[trial.id]
-      numbers = now.result["numbers"] if now.result else {}
+    for trial, one in runs:
+      numbers = one.numbers if now[trial].result else {}
       write([
-        trial.id, *(trial.changes.get(key, "") for key in changed), now.state, trial.told()[0],
-        now.attempts, *(numbers.get(name, "") for name in measured),
+        trial.id, *(one.run.changes.get(key, "") for key in changed), one.state, one.step,
+        now[trial].attempts, *(numbers.get(name, "") for name in measured),
       ])  # fmt: skip
   if measured and f"valid/{metric}" not in measured:
     names = ", ".join(name.removeprefix("valid/") for name in measured)
     raise UserError(f"--metric={metric}: the trials have none; they have {names}")
-  rows = sorted(means(known, metric))
+  done = [one for _, one in runs if one.state == "done"]
+  rows = sorted(means(done, metric))
   heads = ("", metric, "95%", "seeds")
   table.show(f"{root}, validation {metric} over seeds", heads, [row[1:] for row in rows])
-  for trial in known:
-    now = results[trial.id]
-    if now.state != "done":
-      print(f"not in it: {trial.named}: {_said(now, metric)}")
+  for trial, one in runs:
+    if one.state != "done":
+      print(f"not in it: {one.run.named}: {said(trial, now[trial], metric)}")
   print(f"written: {path}")
   return 0
 
 
-def means(known: Sequence[Trial], metric: str) -> Iterator[tuple[float, str, str, str, str]]:
-  """(mean, name, mean, interval, seeds) of trials that differ in their seeds alone."""
+def means(done: Iterable[Outcome], metric: str) -> Iterator[tuple[float, str, str, str, str]]:
+  """(mean, name, mean, interval, seeds) of runs that differ in their seeds alone."""
   values: dict[str, list[float]] = {}
-  for trial in known:
-    now = progress(trial)
-    value = now.result["numbers"].get(f"valid/{metric}") if now.result else None
-    if now.state == "done" and value is not None:
-      others = {key: x for key, x in trial.changes.items() if key != "seed"}
-      values.setdefault(" ".join(f"{k}={x}" for k, x in others.items()), []).append(value)
+  for one in done:
+    value = one.value(metric)
+    if value is not None:
+      others = {key: x for key, x in one.run.changes.items() if key != "seed"}
+      values.setdefault(trials.named(others), []).append(value)
   for name, found in values.items():
     mean, half = student(found) if len(found) > 1 else (found[0], None)
     yield mean, name, f"{mean:.4f}", "" if half is None else f"± {half:.4f}", str(len(found))

@@ -17,7 +17,7 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from seqlab import axes, build, flops, model_flops, runtime
+from seqlab import axes, build, flops, model_flops, processes, runtime
 from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
@@ -32,7 +32,6 @@ from seqlab.members import Member, Records, Together, by_start, runs_of
 from seqlab.metrics import Clock
 from seqlab.objectives.base import Objective
 from seqlab.prepare import data_of
-from seqlab.signals import signals
 from seqlab.sizing import sized
 from seqlab.step import Optimizers, State, make_eval_step, make_train_step
 from seqlab.validation import picturing, validation
@@ -41,13 +40,19 @@ from seqlab.validation import picturing, validation
 def run(config: ConfigDict, workdir: str) -> int:
   """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
   saving, 77 diverged. Of several seeds or learning rates each has its run in a folder of WORKDIR.
+  Where several processes are started on one run, each takes part in it.
   """
+  with processes.joined():
+    return _run(config, workdir)
+
+
+def _run(config: ConfigDict, workdir: str) -> int:
   config = sized(config)
   build.check(config)
+  runs = runs_of(config, workdir)
   mesh = build.make_mesh(config)
-  runs = runs_of(config, workdir, mesh)
   folders = [claim(where, own) for own, where in runs]
-  data = data_of(config)
+  data = data_of(config, tell=None if processes.first() else lambda line: None)
   learned = learned_from(data)
   objective = build.make_objective(config, learned)
   build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
@@ -58,7 +63,7 @@ def run(config: ConfigDict, workdir: str) -> int:
   )
   with contextlib.ExitStack() as stack:
     stack.enter_context(axes.use_mesh(mesh, build.table(config)))
-    stopping = stack.enter_context(signals())
+    stopping = stack.enter_context(processes.stopping())
     kept = config.checkpoint.keep, config.checkpoint.best, config.checkpoint.metric
     stores = [stack.enter_context(Checkpoints(f / "checkpoints", *kept)) for f in folders]
     example = build.example(config, learned, 1)
@@ -182,9 +187,9 @@ def train(
         member.checkpoints.wait()
       (lost,) = (member for member in members if member.folder == failure.folder)
       of, latest = lost.where, lost.checkpoints.latest or 0
-      print(
-        f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}", file=sys.stderr
-      )
+      if processes.first():
+        said = f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}"
+        print(said, file=sys.stderr)
       for record in records:
         if record.member is not lost and record.member.checkpoints.latest == config.steps:
           finish(record)
@@ -192,9 +197,9 @@ def train(
     for member in members:
       member.checkpoints.wait()
   if step < config.steps:
-    print(
-      f"stopped, saved at step {step} of {config.steps}; the same command goes on", file=sys.stderr
-    )
+    if processes.first():
+      said = f"stopped, saved at step {step} of {config.steps}; the same command goes on"
+      print(said, file=sys.stderr)
     return STOPPED
   for record in records:
     finish(record)

@@ -72,3 +72,15 @@ def test_the_table_of_rooms_is_the_plan():
   assert {room: set(below.replace("–", "").replace(",", " ").split()) for room, below in rows} == {
     room: set(below.split()) for room, below in ROOMS.items()
   }
+
+
+def test_every_fault_of_the_list_has_its_test():
+  rows = (ROOT / "docs/faults.md").read_text()
+  named = re.findall(r"`(test_\w+\.py)::(test_\w+)`", rows)
+  assert len(named) > 15
+  for file, name in named:
+    text = (ROOT / "tests" / file).read_text()
+    found = re.search(rf"^((?:@.*\n)*)def {name}\(", text, re.M)
+    assert found, f"{file}::{name}"
+    (row,) = [line for line in rows.splitlines() if f"::{name}`" in line]
+    assert ("pytest.mark.slow" in found[1]) == ("* |" in row), f"{name}: a star says it is slow"

@@ -32,7 +32,8 @@ ROOMS = {
   "axes": "errors leaves",
   "data": "errors spec",
   "stored": "errors leaves",
-  "checkpoint": "errors leaves stored",
+  "agreement": "stored",
+  "checkpoint": "errors leaves stored agreement",
   "pretrained": "errors leaves axes stored checkpoint",
   # What is trained, and how.
   "nn": "errors spec axes ops",
@@ -63,12 +64,14 @@ ROOMS = {
   "card": "",
   "progress": "",
   "signals": "",
+  "processes": "errors signals",
+  "programs": "",
   "table": "",
   "results": "errors scores",
   "log": "metrics progress",
   "inspection": "data",
   "prepare": "errors data inspection",
-  "folder": "errors runtime metrics data config card",
+  "folder": "errors runtime metrics data config card processes",
   "dispatches": "data",
   "trained": "errors axes data pretrained objectives adapt config positions build bases prepare",
   "texts": "errors trained",
@@ -77,7 +80,7 @@ ROOMS = {
   "table",
   "validation": "axes data objectives step build evaluate",
   "members": "errors metrics axes data checkpoint objectives adapt step config log progress "
-  "pictures dispatches",
+  "processes programs pictures dispatches",
   "generate": "errors beam scores results table trained texts",
   "maps": "errors spec data pictures generate trained texts",
   "predictors": "errors spec axes data objectives build scores trained texts evaluate",
@@ -93,26 +96,31 @@ ROOMS = {
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors exits runtime flops metrics axes data checkpoint pretrained objectives "
-  "model_flops adapt step sizing build bases signals log prepare folder dispatches validation "
+  "model_flops adapt step sizing build bases processes log prepare folder dispatches validation "
   "members",
   "diagnosis": "flops axes checkpoint",
   "doctor": "errors runtime metrics config train diagnosis",
   "sweeps": "errors exits keys plugins runtime metrics data pretrained config sizing build bases "
-  "prepare",
-  "sweep": "errors exits scores signals table sweeps",
-  "attempt": "errors exits metrics sweeps",
+  "signals programs prepare",
+  "sweep": "errors scores table sweeps",
+  "attempt": "errors exits metrics processes sweeps",
+  "comparison": "errors spec plugins runtime metrics axes data models objectives model_flops step "
+  "config networks sizing build decode scores pictures progress table prepare validation sweeps",
+  "compare": "errors data table sweeps comparison",
+  "scaling": "errors plugins data config sizing scores pictures table prepare sweeps comparison",
   "claims": "errors",
   "verdicts": "scores claims",
   "reproduce": "errors exits runtime table claims verdicts",
-  "commands": "",
-  "cli": "errors keys plugins runtime config commands",  # commands by name, when one runs
+  "flags": "",
+  "commands": "flags",
+  "cli": "errors keys plugins runtime config flags commands",  # commands by name, when one runs
 }
 
 # Packages from outside that only some rooms may know.
 OUTSIDE = {
   "flax": "nn models mutants",
   "ml_collections": "config networks sizing batches build bases folder trained merge costs "
-  "coordinates planning plan validation dispatches members train sweeps",
+  "coordinates planning plan validation dispatches members train sweeps comparison scaling",
   "optax": "adapt optim step build",
   "orbax": "stored",
   "datasets": "data",
@@ -129,7 +137,8 @@ OUTSIDE = {
 }
 # Help and preparing data never wait for jax.
 WITHOUT_JAX = (
-  "errors spec keys metrics data config card progress inspection prepare commands cli sweep attempt"
+  "errors spec keys metrics data config card progress inspection prepare flags commands cli sweep "
+  "attempt"
 )
 LAZY = (
   "datasets",

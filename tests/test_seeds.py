@@ -84,7 +84,6 @@ def test_a_run_that_diverges_leaves_the_others_to_go_on(tmp_path):
 @pytest.mark.parametrize(
   "flags, words",
   [
-    ({"seeds": 2, "batch": 8}, "config.seeds=2: runs in one program train on one device"),
     ({"seeds": 0}, "config.seeds=0: a positive number is wanted"),
     ({"seed": 2**32 - 1, "seeds": 2}, "config.seeds=2: seeds from 4294967295 on are from 0 to"),
     ({"lrs": "(0.1, 0)"}, "config.lrs: 0 is not a positive number"),

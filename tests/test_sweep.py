@@ -13,8 +13,9 @@ import time
 import pytest
 from commands import here, seqlab
 
+from seqlab import exits
 from seqlab.errors import UserError
-from seqlab.sweeps import attempts, files, trials
+from seqlab.sweeps import attempts, files, states, trials
 from seqlab.sweeps.declared import Sweep, declared
 from seqlab.sweeps.made import made
 
@@ -77,7 +78,7 @@ def tried(root):
 
 
 def results(root):
-  return {one.id: one.result()["numbers"] for one in trials.read(root)}
+  return {one.id: one.result()["runs"][0]["numbers"] for one in trials.read(root)}
 
 
 def test_helpers_make_products_pairs_and_chains():
@@ -169,7 +170,7 @@ def test_an_owner_that_was_overtaken_ends_and_writes_no_result(folder):
   owner = dict(first.owner, place=["another"], pid=1)
   assert files.write_once(first.path.with_name("0002.json"), owner)
   until(lambda: attempts.attempts(one.folder)[0].end)
-  assert attempts.attempts(one.folder)[0].end["code"] == trials.LOST and one.result() is None
+  assert attempts.attempts(one.folder)[0].end["code"] == exits.LOST and one.result() is None
   controller.kill()
   controller.wait()
 
@@ -186,7 +187,7 @@ def test_stop_cancel_and_resume(folder):
   _, err = controller.communicate()
   assert controller.returncode == 75, err
   (first,) = attempts.attempts(one.folder)
-  assert first.end["code"] == 75 and trials.progress(one).state == "waiting"
+  assert first.end["code"] == 75 and states.progress(one).state == "waiting"
   here("sweep", "cancel", "--workdir=s")
   assert "was cancelled" in here("sweep", "run", "--config=long.py", *flags, code=2)
   seqlab("attempt", "--workdir=s", f"--trial={one.id}", code=75)
@@ -206,8 +207,8 @@ def test_divergence_is_an_end(folder):
   )
   flags = ("--config.clip=0.0", "--config.optimizer=sgd()")
   said = seqlab("sweep", "run", "--config=bad.py", "--workdir=s", *flags)
-  states = {one.named: trials.progress(one).state for one in trials.read(folder / "s")}
-  assert states == {"lr=1e+30 seed=0": "diverged", "lr=0.01 seed=0": "done"}
+  found = {one.named: states.progress(one).state for one in trials.read(folder / "s")}
+  assert found == {"lr=1e+30 seed=0": "diverged", "lr=0.01 seed=0": "done"}
   assert "diverged" in said and [len(of) for of in tried(folder / "s").values()] == [1, 1]
   assert "not in it: lr=1e+30" in here("sweep", "report", "--workdir=s")
   assert "they have" in here("sweep", "report", "--workdir=s", "--metric=accuracy", code=2)
@@ -221,8 +222,8 @@ def test_a_failure_is_tried_again_then_let_be_until_somebody_resumes(folder):
   said = seqlab("sweep", "resume", "--workdir=s", code=1)
   assert "1 failed" in said
   (one,) = trials.read(root)
-  now = trials.progress(one)
-  assert now.state == "failed" and now.attempts == trials.FAILURES and "words.txt" in now.note
+  now = states.progress(one)
+  assert now.state == "failed" and now.attempts == states.FAILURES and "words.txt" in now.note
   assert "words.txt" in here("sweep", "status", "--workdir=s")
   write_words(folder)
   assert "1/1" in seqlab("sweep", "resume", "--workdir=s"), "mended, it is tried again"
@@ -230,16 +231,17 @@ def test_a_failure_is_tried_again_then_let_be_until_somebody_resumes(folder):
 
 def test_attempts_that_are_lost_are_taken_up_unless_they_gain_nothing(tmp_path):
   one = trials.Trial(tmp_path, "a", {})
+  files.write_once(one.config, dict(steps=9, seed=0, seeds=1, lr=0.1, lrs=[]))
   gone = dict(host="here", place=["another start"], pid=1, start="1", began=0.0, step=0)
-  for number in range(1, trials.LOSSES + 1):
-    assert trials.progress(one).state == "waiting"
+  for number in range(1, states.LOSSES + 1):
+    assert states.progress(one).state == "waiting"
     path = one.folder / "attempts" / f"{number:04}.json"
     files.write_once(path, gone)
-    assert trials.progress(one).state == "running", "for all that is known"
+    assert states.progress(one).state == "running", "for all that is known"
     os.utime(path, (0, time.time() - 2 * attempts.DEAD))
-  assert trials.progress(one).state == "failed"
+  assert states.progress(one).state == "failed"
   (one.folder / "checkpoints/5").mkdir(parents=True)
-  assert trials.progress(one).state == "waiting", "the last of them gained steps"
+  assert states.progress(one).state == "waiting", "the last of them gained steps"
 
 
 def test_an_owner_on_another_machine_is_gone_when_its_heart_has_stopped(tmp_path):

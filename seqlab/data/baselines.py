@@ -21,18 +21,26 @@ def baselines(train: str | Iterable[str], valid: str | Iterable[str]) -> dict[st
   """
   train = [train] if isinstance(train, str) else list(train)
   valid = [valid] if isinstance(valid, str) else list(valid)
-  characters = sum(map(len, valid))
   raw = "\n".join(valid).encode()
   size = sum(len(text.encode()) for text in valid)
   byte_streams = [_stream([np.frombuffer(t.encode(), np.uint8) for t in d]) for d in (train, valid)]
-  point_streams = [
-    _stream([np.frombuffer(t.encode("utf-32-le"), "<u4") for t in d]) for d in (train, valid)
-  ]
   return {
     "bigram": _total(byte_streams, order=2, symbols=256 + 1) / size,
-    "unigram": _total(point_streams, order=1, symbols=0x110000 + 1) / characters,
-    "trigram": _total(point_streams, order=3, symbols=0x110000 + 1) / characters,
+    **characters(train, valid),
     "xz": 8 * len(lzma.compress(raw, preset=9 | lzma.PRESET_EXTREME)) / size,
+  }
+
+
+def characters(train: Iterable[str], valid: Iterable[str]) -> dict[str, float]:
+  """`unigram` and `trigram` of `baselines` alone."""
+  train, valid = list(train), list(valid)
+  streams = [
+    _stream([np.frombuffer(t.encode("utf-32-le"), "<u4") for t in d]) for d in (train, valid)
+  ]
+  count = sum(map(len, valid))
+  return {
+    name: _total(streams, order=order, symbols=0x110000 + 1) / count
+    for name, order in (("unigram", 1), ("trigram", 3))
   }
 
 

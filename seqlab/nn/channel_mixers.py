@@ -14,8 +14,10 @@ from seqlab.ops.dense import dense
 from seqlab.ops.experts import expert_mixture, routed, routing_losses, with_loss
 
 
-def _check(ratio: float, activation: str, dropout: float) -> None:
+def _check(ratio: float, activation: str, dropout: float, hidden: int = 0) -> None:
   check_rate(dropout)
+  if hidden < 0:
+    raise UserError(f"hidden={hidden}: a number of units is wanted, or 0 for ratio * width")
   if not 0 < ratio < math.inf:
     raise UserError(f"ratio={ratio}: a positive number is wanted")
   if activation not in ACTIVATIONS:
@@ -28,21 +30,23 @@ def _check(ratio: float, activation: str, dropout: float) -> None:
 class Plain(nn.Module):
   """Two-layer channel mixing: `out(activation(x @ in))`, hidden width `ratio` times the width.
 
-  dropout: of the hidden units, beside config.model.dropout, which is of what a block adds.
+  hidden: the hidden width itself, 0 for that of the ratio. dropout: of the hidden units, beside
+    config.model.dropout, which is of what a block adds.
   """
 
   ratio: float = 4.0
   activation: str = "gelu"
   bias: bool = False
   dropout: float = 0.0
+  hidden: int = 0
 
   def check(self, width: int) -> None:
-    _check(self.ratio, self.activation, self.dropout)
+    _check(self.ratio, self.activation, self.dropout, self.hidden)
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
     width = x_BTD.shape[-1]
-    hidden = max(round(self.ratio * width), 1)
+    hidden = self.hidden or max(round(self.ratio * width), 1)
     x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
     if self.bias:
       x_BTF += bias(self, "bias_F", (hidden,)).astype(x_BTF.dtype)
@@ -58,20 +62,21 @@ class Gated(nn.Module):
   """Gated channel mixing (GLU variants, arXiv:2002.05202): `out(activation(x @ gate) * (x @ in))`.
 
   `ratio` 8/3 has the parameters of `Plain` at 4; the hidden width is rounded up to a multiple of 8.
-  dropout: as of `Plain`.
+  hidden, dropout: as of `Plain`.
   """
 
   ratio: float = 8 / 3
   activation: str = "silu"
   dropout: float = 0.0
+  hidden: int = 0
 
   def check(self, width: int) -> None:
-    _check(self.ratio, self.activation, self.dropout)
+    _check(self.ratio, self.activation, self.dropout, self.hidden)
 
   @nn.compact
   def __call__(self, x_BTD: jax.Array) -> jax.Array:
     width = x_BTD.shape[-1]
-    hidden = 8 * math.ceil(self.ratio * width / 8)
+    hidden = self.hidden or 8 * math.ceil(self.ratio * width / 8)
     gate_BTF = dense(x_BTD, weight(self, "gate_DF", (width, hidden)))
     x_BTF = dense(x_BTD, weight(self, "in_DF", (width, hidden)))
     x_BTF = ACTIVATIONS[self.activation](axes.constrain(gate_BTF, "BTF")) * x_BTF

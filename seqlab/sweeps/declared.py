@@ -4,7 +4,7 @@
       return sweep.product(sweep.over("lr", (1e-3, 3e-3)), sweep.over("seed", range(3)))
 
 It returns or yields dicts of overrides, {key: value}. Where it takes an argument, it is handed the
-helpers here.
+helpers here. `get_architectures()` returns such dicts by name, for `seqlab compare`.
 """
 
 import inspect
@@ -16,6 +16,9 @@ from seqlab import config as configs
 from seqlab.errors import UserError
 
 Changes = dict[str, Any]
+# Keys that a comparison decides, the same for all or each by its own tuning.
+TAKEN = ("seed", "seeds", "lr", "lrs", "model.parameters", "steps", "batch", "length")
+COMMON = ("data.", "objective", "evaluate.", "checkpoint.")  # beginnings of such keys
 
 
 class Sweep:
@@ -62,15 +65,7 @@ def declared(file: str) -> list[Changes]:
   Raises:
     UserError: there is no such file, it has no sweep, that fails, or gives anything but dicts.
   """
-  module = configs.run_file(file)
-  if not hasattr(module, "get_sweep"):
-    raise UserError(
-      f"--config={file}: the file has no get_sweep(); it returns what is to be tried, such as "
-      f'[{{"lr": 0.001}}, {{"lr": 0.003}}]'
-    )
-  with configs.failing(f"--config={file}: get_sweep()"):
-    asked = inspect.signature(module.get_sweep).parameters
-    found = list(module.get_sweep(Sweep()) if asked else module.get_sweep())
+  found = list(_given(file, "get_sweep", '[{"lr": 0.001}, {"lr": 0.003}]'))
   for changes in found:
     if not isinstance(changes, Mapping):
       raise UserError(
@@ -79,3 +74,38 @@ def declared(file: str) -> list[Changes]:
   if not found:
     raise UserError(f"--config={file}: get_sweep() gives nothing to try")
   return [dict(changes) for changes in found]
+
+
+def architectures(file: str) -> dict[str, Changes]:
+  """The architectures that a config file compares, by name: what each changes of its config. The
+  first is that whose costs the others are brought to.
+
+  Raises:
+    UserError: no `get_architectures()`, one that fails, or gives anything but two dicts or more.
+  """
+  said = _given(file, "get_architectures", '{"lstm": {"model.mixer": "lstm()"}, …}')
+  if not isinstance(said, Mapping) or not all(isinstance(one, Mapping) for one in said.values()):
+    raise UserError(
+      f"--config={file}: get_architectures() gives {said!r}; a dict of dicts is wanted, what each "
+      f"architecture changes by its name"
+    )
+  if len(said) < 2:
+    raise UserError(f"--config={file}: get_architectures() gives {len(said)}; two are compared")
+  for name, changes in said.items():
+    if taken := [key for key in changes if key in TAKEN or key.startswith(COMMON)]:
+      raise UserError(
+        f"--config={file}: get_architectures() changes {', '.join(sorted(taken))} of {name!r}, "
+        f"which the comparison decides itself"
+      )
+  return {str(name): dict(changes) for name, changes in said.items()}
+
+
+def _given(file: str, name: str, example: str) -> Any:
+  """What a function of a config file returns; it is handed the helpers where it asks for them."""
+  module = configs.run_file(file)
+  if not hasattr(module, name):
+    raise UserError(f"--config={file}: the file has no {name}(); it returns, say, {example}")
+  with configs.failing(f"--config={file}: {name}()"):
+    give = getattr(module, name)
+    given = give(Sweep()) if inspect.signature(give).parameters else give()
+    return list(given) if inspect.isgenerator(given) else given

@@ -12,6 +12,7 @@ from seqlab.data.learned import Known, learned_from
 from seqlab.errors import UserError
 from seqlab.prepare import data_of
 from seqlab.sizing import sized
+from seqlab.sweeps import trials
 from seqlab.sweeps.declared import Changes, declared
 from seqlab.sweeps.trials import HOW, address
 
@@ -19,26 +20,33 @@ Made = list[tuple[str, Changes, ConfigDict]]
 
 
 def made(file: str, overrides: Sequence[str]) -> Made:
-  """(id, what it changes, config) of each trial of a file's sweep; `overrides` are of all of them.
-  Data is prepared here, once for all that read it; of trials that are the same one stays.
+  """The trials of a file's sweep, as `checked` has them; `overrides` are of all of them.
 
   Raises:
     UserError: the first trial that could not be trained, and why.
   """
   if not file:
     raise UserError("--config=FILE is wanted: a Python file with get_config() and get_sweep()")
-  runtime.configure()
-  jax.config.update("jax_platforms", "cpu")  # devices are left to the trials
+  return checked(file, overrides, declared(file))
+
+
+def checked(file: str, overrides: Sequence[str], changes: Sequence[Changes]) -> Made:
+  """(id, what it changes, config) of each trial that changes a file's config so. Data is prepared
+  here, once for all that read it; of trials that are the same one stays.
+
+  Raises:
+    UserError: the first trial that could not be trained, and why.
+  """
+  leave_devices()
   known: dict[tuple, Known] = {}
   found: dict[str, tuple[str, Changes, ConfigDict]] = {}
-  changes = declared(file)
   for number, changed in enumerate(changes):
     try:
       config = configs.load(file, overrides, changed)
-      id = _checked(config, known)
+      id = _address(config, known)
     except UserError as error:
-      said = " ".join(f"{key}={value}" for key, value in changed.items())
-      raise UserError(f"trial {number + 1} of {len(changes)} ({said}): {error}") from None
+      where = f"trial {number + 1} of {len(changes)} ({trials.named(changed)})"
+      raise UserError(f"{where}: {error}") from None
     found.setdefault(id, (id, changed, config))
   if same := len(changes) - len(found):
     keys = sorted({key for changed in changes for key in changed if key.startswith(HOW)})
@@ -47,13 +55,14 @@ def made(file: str, overrides: Sequence[str]) -> Made:
   return list(found.values())
 
 
-def _checked(config: ConfigDict, known: dict[tuple, Known]) -> str:
+def leave_devices() -> None:
+  """Has this process compute on the CPU, before it computes anything: devices are for trials."""
+  runtime.configure()
+  jax.config.update("jax_platforms", "cpu")
+
+
+def _address(config: ConfigDict, known: dict[tuple, Known]) -> str:
   """The id of a config that can be trained."""
-  if config.seeds > 1 or config.lrs:
-    raise UserError(
-      f"config.seeds={config.seeds}, config.lrs={config.lrs}: in a sweep each is a trial; put them "
-      f"into get_sweep() as seed and lr"
-    )
   plugins.load(config.plugins)
   config = sized(config)
   build.check(config)

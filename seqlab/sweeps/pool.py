@@ -18,7 +18,8 @@ from seqlab.errors import UserError
 from seqlab.exits import LOST, STOPPED
 from seqlab.sweeps import trials
 from seqlab.sweeps.attempts import attempts
-from seqlab.sweeps.trials import Trial, progress
+from seqlab.sweeps.states import progress
+from seqlab.sweeps.trials import Trial
 
 LOOK = 0.2  # seconds between looks at the processes
 OTHERS = 2.0  # between looks at the files of trials, which other processes may train

@@ -1,4 +1,4 @@
-"""The trials of a sweep: made from its config, found again, and how far each is."""
+"""The trials of a sweep: made from its config, and found again."""
 
 import dataclasses
 import hashlib
@@ -13,22 +13,51 @@ from ml_collections import ConfigDict
 from seqlab import config as configs
 from seqlab import metrics
 from seqlab.errors import UserError
-from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
 from seqlab.keys import FREE
+from seqlab.programs import runs_of
 from seqlab.sweeps import files
-from seqlab.sweeps.attempts import Attempt, attempts
 
-# Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
-# without a word. That it was stopped is not counted.
-FAILURES, LOSSES = 3, 10
 CANCELLED, MANIFEST, RESUMED = "cancelled", "manifest.json", "resumed"
 HOW = tuple(key for key in FREE if key != "evaluate.")  # keys that decide no number of a trial
-STATES = ("done", "diverged", "running", "waiting", "failed")
+
+
+def named(changes: Mapping[str, Any]) -> str:
+  """Changes as a user knows them."""
+  return " ".join(f"{key}={value}" for key, value in changes.items()) or "(as it is)"
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+  """A run of a trial's program. changes: of the sweep's config, by key, its seed and learning rate
+  among them where they are those of one of several.
+  """
+
+  changes: Mapping[str, Any]
+  folder: pathlib.Path
+
+  @property
+  def named(self) -> str:
+    """As a user knows it."""
+    return named(self.changes)
+
+  def saved(self) -> int:
+    """The step of its newest checkpoint, 0 where there is none."""
+    found = (self.folder / "checkpoints").glob("[0-9]*")
+    return max((int(path.name) for path in found if path.name.isdecimal()), default=0)
+
+  def told(self) -> tuple[int, dict[str, float]]:
+    """(the last step of which it has told, the numbers of its newest validation)."""
+    lines = metrics.read(self.folder)
+    valid: dict[str, Any] = next((x for x in reversed(lines) if "valid/loss" in x), {})
+    numbers = {name: x for name, x in valid.items() if name.startswith("valid/")}
+    return (lines[-1]["step"] if lines else 0), numbers
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
-  """root: of the sweep. changes: of its config, by key."""
+  """One program, of one run or of several seeds and learning rates. root: of the sweep. changes: of
+  its config, by key.
+  """
 
   root: pathlib.Path
   id: str
@@ -45,7 +74,7 @@ class Trial:
   @property
   def named(self) -> str:
     """As a user knows it."""
-    return " ".join(f"{key}={value}" for key, value in self.changes.items()) or "(as it is)"
+    return named(self.changes)
 
   def result(self) -> dict[str, Any] | None:
     """What came of it, None where it is not at its end."""
@@ -61,68 +90,29 @@ class Trial:
     path = self.root / RESUMED
     return path.stat().st_mtime if path.exists() else 0.0
 
-  def saved(self) -> int:
-    """The step of its newest checkpoint, 0 where there is none."""
-    found = (self.folder / "checkpoints").glob("[0-9]*")
-    return max((int(path.name) for path in found if path.name.isdecimal()), default=0)
+  def runs(self) -> list[Run]:
+    """What its program trains."""
+    said = self._config()
+    told = {"seed": said["seeds"] > 1, "lr": bool(said["lrs"])}  # what tells them apart
+    common = {key: x for key, x in self.changes.items() if key not in ("seeds", "lrs")}
+    return [
+      Run(
+        common | {key: x for key, x in own.items() if told[key]},
+        pathlib.Path(f"{self.folder}{under}"),
+      )
+      for own, under in runs_of(said["seed"], said["seeds"], said["lr"], said["lrs"])
+    ]
 
-  def told(self) -> tuple[int, dict[str, float]]:
-    """(the last step of which it has told, the numbers of its newest validation)."""
-    lines = metrics.read(self.folder)
-    valid: dict[str, Any] = next((x for x in reversed(lines) if "valid/loss" in x), {})
-    numbers = {name: x for name, x in valid.items() if name.startswith("valid/")}
-    return (lines[-1]["step"] if lines else 0), numbers
+  def saved(self) -> int:
+    """How many steps its runs have saved together."""
+    return sum(run.saved() for run in self.runs())
 
   def steps(self) -> int:
-    """How many it is to have."""
-    return json.loads(self.config.read_text())["steps"]
+    """How many each run is to have."""
+    return self._config()["steps"]
 
-
-@dataclasses.dataclass(frozen=True)
-class Progress:
-  """One of STATES, and what a user wants to know beside it."""
-
-  state: str
-  note: str
-  attempts: int
-  result: dict[str, Any] | None
-
-
-def progress(trial: Trial) -> Progress:
-  """How far a trial is, read off its files."""
-  tried, result = attempts(trial.folder), trial.result()
-  if result:
-    return Progress("diverged" if result["code"] == DIVERGED else "done", "", len(tried), result)
-  if not tried:
-    return Progress("waiting", "", 0, None)
-  last = tried[-1]
-  if last.alive():
-    owner = last.owner
-    return Progress("running", f"process {owner['pid']} on {owner['host']}", len(tried), None)
-  if not last.end:
-    why = f"process {last.owner['pid']} on {last.owner['host']} was killed"
-  else:
-    why = last.end["why"] or f"exit {last.end['code']}"
-  counted = [one for one in tried if one.ended() > trial.resumed()]
-  failures, losses = fruitless(counted, trial.saved())
-  over = failures >= FAILURES or losses >= LOSSES
-  return Progress("failed" if over else "waiting", why, len(tried), None)
-
-
-def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int]:
-  """(failures, losses without a word) of the last attempts in a row that gained no step; `saved` is
-  the step that the last one left.
-  """
-  failures = losses = 0
-  for one in reversed(tried):
-    if one.owner["step"] < saved:
-      break
-    saved = one.owner["step"]
-    if not one.end:
-      losses += 1
-    elif one.end["code"] not in (DONE, STOPPED, LOST):
-      failures += 1
-  return failures, losses
+  def _config(self) -> dict[str, Any]:
+    return json.loads(self.config.read_text())
 
 
 def address(config: ConfigDict, data: str) -> str:

@@ -1,0 +1,73 @@
+"""Who trains the trials of a sweep, and what is said while they train."""
+
+import pathlib
+import shlex
+from collections.abc import Sequence
+
+from seqlab.errors import UserError
+from seqlab.exits import STOPPED
+from seqlab.signals import signals
+from seqlab.sweeps.pool import Pool
+from seqlab.sweeps.slurm import Slurm
+from seqlab.sweeps.states import Progress, outcomes, progress
+from seqlab.sweeps.trials import Trial
+
+
+def train(
+  root: pathlib.Path,
+  known: Sequence[Trial],
+  metric: str,
+  *,
+  jobs: int,
+  launcher: str,
+  slurm: str,
+  stall: float,
+) -> int:
+  """Has the trials of the sweep in a folder trained, and returns the exit code: 0 where every one
+  is at its end, 1 where some failed too often, 75 where it was stopped.
+
+  metric: of the validation set, which is said of each. jobs: trials at a time, of launcher "local".
+  slurm: options of sbatch, of launcher "slurm". stall: as `seqlab attempt` has it.
+
+  Raises:
+    UserError: no trial gets as far as to begin, or there is no such launcher here.
+  """
+  if slurm and launcher != "slurm":
+    raise UserError(f"--slurm={slurm}: these are options of --launcher=slurm")
+  done = {trial.id for trial in known if trial.result() is not None}
+  how = f"{jobs} at a time" if launcher == "local" else "by Slurm"
+  print(f"{root}: {len(done)}/{len(known)} trials are done, {how}", flush=True)
+
+  def ended(trial: Trial) -> None:
+    now = progress(trial)
+    done.update([trial.id] * (now.result is not None))
+    print(f"{len(done)}/{len(known)}  {trial.named}: {said(trial, now, metric)}", flush=True)
+
+  with signals() as stopping:
+    runner: Pool | Slurm = (
+      Pool(known, jobs, stall, ended) if launcher == "local" else Slurm(known, slurm, stall, ended)
+    )
+    stopped = runner.run(lambda: stopping() or known[0].cancelled())
+  left = [trial for trial in known if trial.result() is None]
+  if not left:
+    print(f"done: seqlab sweep report --workdir={root}")
+    return 0
+  flags = f" --launcher=slurm --slurm={shlex.quote(slurm)}" if launcher == "slurm" else ""
+  again = f"seqlab sweep resume --workdir={root}{flags}"
+  if stopped:
+    print(f"stopped with {len(left)} trials left; the same command or {again} goes on")
+    return STOPPED
+  print(
+    f"{len(left)} failed: seqlab sweep status --workdir={root} says why, and once that is mended "
+    f"{again} tries them again"
+  )
+  return 1
+
+
+def said(trial: Trial, now: Progress, metric: str) -> str:
+  """How far a trial is, in a few words."""
+  if now.result is None:
+    return f"{now.state}: {now.note}" if now.note else now.state
+  values = [one.value(metric) for one in outcomes(trial)]
+  told = [f"{value:.4f}" for value in values if value is not None]
+  return f"{now.state}, {metric} {', '.join(told)}" if told else now.state

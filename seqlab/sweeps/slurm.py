@@ -1,0 +1,187 @@
+"""Trials as jobs of Slurm: an array for what waits, `seqlab attempt` in each of its tasks.
+
+Slurm schedules; what is true of a trial stands in its files. Whoever looks submits again what
+neither waits nor runs in Slurm and is not at its end, so a controller that was killed loses
+nothing, and two of them at worst queue a job that finds its trial taken. A batch of trials is
+written down before it is submitted, and the comment of its jobs names it.
+"""
+
+import contextlib
+import getpass
+import hashlib
+import pathlib
+import shlex
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+from seqlab.errors import UserError
+from seqlab.exits import STOPPED
+from seqlab.sweeps import files, trials
+from seqlab.sweeps.attempts import attempts
+from seqlab.sweeps.states import progress
+from seqlab.sweeps.trials import Trial
+
+LOOK = 5.0  # seconds between questions to Slurm
+MOST = 500  # trials in an array: clusters take 1,001 where nobody has said otherwise
+OURS = ("--array", "-a", "--comment", "--output", "-o")
+BROKEN = 3  # jobs of a trial that end before they have taken it, after which none is submitted
+
+# srun hands SIGTERM on to the training, which saves and ends with 75. Slurm sends it before it
+# takes a job's nodes, and requeues the job if that is still there at the end of its grace; before
+# the end of its time, and by scancel, after which the job is gone. So the script waits to be ended.
+SCRIPT = """#!/bin/bash
+#SBATCH --open-mode=append
+#SBATCH --requeue
+#SBATCH --signal=TERM@120
+cd {cwd} || exit 1
+export SRUN_CPUS_PER_TASK=${{SLURM_CPUS_PER_TASK:-1}}  # srun does not take it from the job
+trials=({ids})
+{python} -m seqlab.cli attempt --workdir={root} --trial=${{trials[SLURM_ARRAY_TASK_ID]}} \\
+  --stall={stall} --launch='srun --kill-on-bad-exit=1'
+code=$?
+while [ $code = {stopped} ] && ! [ -e {marker} ]; do sleep 1; done
+exit $code
+"""
+
+
+class Slurm:
+  """Runs `seqlab attempt` in Slurm for what is left of some trials."""
+
+  def __init__(
+    self,
+    known: Sequence[Trial],
+    options: str,
+    stall: float,
+    ended: Callable[[Trial], None],
+  ):
+    """options: of sbatch, such as --partition=gpu. ended, stall: as of `pool.Pool`.
+
+    Raises:
+      UserError: there is no Slurm here, or an option is ours to give.
+    """
+    if shutil.which("sbatch") is None:
+      raise UserError("--launcher=slurm: there is no sbatch here; --launcher=local needs none")
+    try:
+      self._options = shlex.split(options)
+    except ValueError as error:
+      raise UserError(f"--slurm={options}: {error}") from None
+    if taken := [one for one in self._options if one.startswith(OURS)]:
+      raise UserError(f"--slurm={options}: {taken[0]} is what seqlab itself says to sbatch")
+    self._left, self._stall, self._ended = list(known), stall, ended
+    self._root = known[0].root.absolute()
+    self._lost: dict[str, tuple[int, int]] = {}  # of each trial: jobs without, attempts before
+
+  def run(self, stopping: Callable[[], bool]) -> bool:
+    """Returns when every trial is at its end or has failed too often. Once `stopping` it returns
+    True, and the jobs go on.
+
+    Raises:
+      UserError: sbatch refuses, or jobs end before they take a trial.
+    """
+    while True:
+      live = queued(self._root)
+      states = {trial: progress(trial) for trial in self._left}
+      for trial, now in states.items():
+        if now.state not in ("waiting", "running"):
+          self._left.remove(trial)
+          self._ended(trial)
+      if not self._left or stopping():
+        return bool(self._left)
+      waiting = [trial for trial in self._left if states[trial].state == "waiting"]
+      if live is not None and (new := [trial for trial in waiting if trial.id not in live]):
+        self._submit(new)
+      time.sleep(LOOK)
+
+  def _submit(self, new: Sequence[Trial]) -> None:
+    anew = not self._lost
+    for trial in new:
+      jobs, before = self._lost.get(trial.id, (0, -1))
+      now = len(attempts(trial.folder))
+      self._lost[trial.id] = (jobs + 1 if now == before else 1), now
+      if self._lost[trial.id][0] > BROKEN:
+        raise UserError(
+          f"--workdir={self._root}: jobs of {trial.id} end before they begin; what they said "
+          f"stands in {self._root}/slurm"
+        )
+    for batch in (new[at : at + MOST] for at in range(0, len(new), MOST)):
+      try:
+        submit(self._root, batch, self._options, self._stall)
+      except UserError as error:
+        if anew:  # what was submitted before goes on, and Slurm may be back soon
+          raise
+        print(error, file=sys.stderr)
+
+
+def submit(root: pathlib.Path, new: Sequence[Trial], options: Sequence[str], stall: float) -> None:
+  """Submits a job for each trial.
+
+  Raises:
+    UserError: sbatch refuses.
+  """
+  folder = root / "slurm"
+  number = len(list(folder.glob("*.json")))
+  while not files.write_once(folder / f"{number:04}.json", [trial.id for trial in new]):
+    number += 1  # another controller has this one
+  script = folder / f"{number:04}.sh"
+  script.write_text(SCRIPT.format(
+    cwd=shlex.quote(trials.about(root)["cwd"]), ids=" ".join(trial.id for trial in new),
+    python=shlex.quote(sys.executable), root=shlex.quote(str(root)), stall=stall, stopped=STOPPED,
+    marker=shlex.quote(str(root / trials.CANCELLED)),
+  ))  # fmt: skip
+  told = (
+    f"--array=0-{len(new) - 1}",
+    f"--comment={_mark(root)}.{number}",
+    f"--output={str(folder).replace('%', '%%')}/%A_%a.log",
+  )
+  done = subprocess.run(["sbatch", *options, *told, str(script)], capture_output=True, text=True)
+  if done.returncode:
+    raise UserError(f"--slurm={shlex.join(options)}: {done.stderr.strip()}")
+  print(f"{done.stdout.strip()}: {len(new)} trials", flush=True)
+
+
+def queued(root: pathlib.Path) -> dict[str, str] | None:
+  """What Slurm says of each trial that it has, such as PENDING (Priority); None where it says
+  nothing: no answer is not that there are none.
+  """
+  folder = root.absolute() / "slurm"
+  if not folder.is_dir():
+    return {}
+  try:
+    jobs = _jobs(root)
+  except (OSError, subprocess.SubprocessError):
+    return None
+  found: dict[str, str] = {}
+  for job, said in jobs.items():
+    batch, index = job.split(".")[1:3]
+    ids = files.read(folder / f"{int(batch):04}.json")
+    found[ids[int(index)]] = said
+  return found
+
+
+def cancel(root: pathlib.Path) -> None:
+  """Takes back the jobs of a sweep that have not begun; what runs sees that it is cancelled."""
+  if (root / "slurm").is_dir() and shutil.which("scancel"):
+    with contextlib.suppress(OSError, subprocess.SubprocessError):  # they end as they begin
+      for job in sorted({job.rpartition(".")[2] for job in _jobs(root)}):
+        subprocess.run(["scancel", "--state=PENDING", job], capture_output=True)
+
+
+def _jobs(root: pathlib.Path) -> Mapping[str, str]:
+  """Of each task MARK.BATCH.INDEX.JOB its state and why."""
+  command = ["squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%k|%K|%F|%T|%r"]
+  done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
+  found = {}
+  for line in done.stdout.splitlines():
+    comment, index, job, state, why = line.split("|", 4)
+    if comment.startswith(f"{_mark(root)}."):
+      said = state if why in ("None", "(null)") else f"{state} ({why})"
+      found[f"{comment}.{index}.{job}"] = said
+  return found
+
+
+def _mark(root: pathlib.Path) -> str:
+  """What tells the jobs of a sweep from others."""
+  return "seqlab-" + hashlib.sha256(str(root.resolve()).encode()).hexdigest()[:10]

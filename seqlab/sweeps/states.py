@@ -1,0 +1,89 @@
+"""How far trials and their runs are, read off their files."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
+from seqlab.sweeps.attempts import Attempt, attempts
+from seqlab.sweeps.trials import Run, Trial
+
+# Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
+# without a word. That it was stopped is not counted.
+FAILURES, LOSSES = 3, 10
+STATES = ("done", "diverged", "running", "waiting", "failed")
+
+
+@dataclasses.dataclass(frozen=True)
+class Progress:
+  """One of STATES, and what a user wants to know beside it."""
+
+  state: str
+  note: str
+  attempts: int
+  result: dict[str, Any] | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Outcome:
+  """How far a run is: its state as that of a trial, its step and the numbers of its validation."""
+
+  run: Run
+  state: str
+  step: int
+  numbers: dict[str, Any]
+
+  def value(self, metric: str) -> float | None:
+    """Its number on the validation set, where it has one."""
+    return self.numbers.get(f"valid/{metric}")
+
+
+def outcomes(trial: Trial) -> list[Outcome]:
+  """How far each run of a trial is; where one of several diverged, the others are done."""
+  now, found = progress(trial), []
+  for number, run in enumerate(trial.runs()):
+    if not now.result:
+      found.append(Outcome(run, now.state, *run.told()))
+      continue
+    said = now.result["runs"][number]
+    whole = said["step"] >= trial.steps() and said["numbers"].get("valid/loss") is not None
+    state = "diverged" if now.state == "diverged" and not whole else "done"
+    found.append(Outcome(run, state, said["step"], said["numbers"]))
+  return found
+
+
+def progress(trial: Trial) -> Progress:
+  """How far a trial is, read off its files."""
+  tried, result = attempts(trial.folder), trial.result()
+  if result:
+    return Progress("diverged" if result["code"] == DIVERGED else "done", "", len(tried), result)
+  if not tried:
+    return Progress("waiting", "", 0, None)
+  last = tried[-1]
+  if last.alive():
+    owner = last.owner
+    return Progress("running", f"process {owner['pid']} on {owner['host']}", len(tried), None)
+  if not last.end:
+    why = f"process {last.owner['pid']} on {last.owner['host']} was killed"
+  else:
+    why = last.end["why"] or f"exit {last.end['code']}"
+  counted = [one for one in tried if one.ended() > trial.resumed()]
+  failures, losses = fruitless(counted, trial.saved())
+  over = failures >= FAILURES or losses >= LOSSES
+  return Progress("failed" if over else "waiting", why, len(tried), None)
+
+
+def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int]:
+  """(failures, losses without a word) of the last attempts in a row that gained no step; `saved` is
+  the step that the last one left.
+  """
+  failures = losses = 0
+  for one in reversed(tried):
+    if one.owner["step"] < saved:
+      break
+    saved = one.owner["step"]
+    if not one.end:
+      losses += 1
+    elif one.end["code"] not in (DONE, STOPPED, LOST):
+      failures += 1
+  return failures, losses
