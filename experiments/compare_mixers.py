@@ -5,8 +5,11 @@ What:     small decoders that read bytes of the standard library, each as wide a
 Data:     carried by Python itself, so the numbers depend on its version.
 Command:  seqlab compare --config=experiments/compare_mixers.py --workdir=compared/mixers --jobs=2
           with --equal=parameters, state or data, --seeds=5, ...
-Time:     12 minutes on 2 CPU cores.
-Expected: a page that ranks what three seeds can tell apart; numbers depend on the version of Python.
+Time:     about 14 minutes on 2 CPU cores.
+Expected: loss with Python 3.11: lstm 1.801 +- 0.006, mamba2 1.823 +- 0.021, min_gru 1.856
+          +- 0.007, gated_delta_net 2.00, rg_lru 2.05, attention 2.20. lstm and mamba2 are not told
+          apart; the highest rate was best for all but attention. The control and the floors want
+          --config.evaluate.batches=0, which takes longer.
 """
 
 from ml_collections import ConfigDict
