@@ -114,7 +114,7 @@ def _override(argument: str, then: str, command: Command, program: str) -> str:
 
 
 def _overview() -> str:
-  lines = [f"  {name:<10}{command.summary}" for name, command in COMMANDS.items()]
+  lines = [f"  {name:<12}{command.summary}" for name, command in COMMANDS.items()]
   return (
     "seqlab: train sequence models in JAX and compare their architectures honestly.\n\n"
     "commands:\n"
