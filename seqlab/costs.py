@@ -18,6 +18,7 @@ from seqlab.data.learned import Learned, learned_from
 from seqlab.data.synthetic import gives_tasks, read_tasks
 from seqlab.errors import UserError
 from seqlab.heads import WANTED
+from seqlab.leaves import nbytes
 from seqlab.models.network import Network
 from seqlab.nn.mixers import MIXERS, Mixer
 from seqlab.nn.mixers.bidirectional import both_ways
@@ -51,7 +52,7 @@ def mixer_costs(
     before = jax.eval_shape(lambda: mixer.init_state(1, width, length + 1, jnp.dtype(dtype)))
     one = (_first(x_BTD), _first(pos_BT), before)
     decode = flops.count(lambda p, *inputs: mixer.apply(p, *inputs), params, *one)
-  state_bytes = sum(math.prod(s.shape) * s.dtype.itemsize for s in jax.tree.leaves(before))
+  state_bytes = nbytes(before)
   return costs | dict(decode=decode.products + decode.elementwise, state_bytes=state_bytes)
 
 

@@ -41,6 +41,11 @@ def nest(leaves: Mapping[str, Any]) -> dict[str, Any]:
   return tree
 
 
+def nbytes(tree: Any) -> int:
+  """Bytes of the arrays, or shapes, of a tree."""
+  return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(tree))
+
+
 def looks(leaf: Any) -> str:
   """Returns dtype and shape as text, `float32[3,4]`."""
   dtype = jax.dtypes.canonicalize_dtype(leaf.dtype, allow_extended_dtype=True)

@@ -30,6 +30,12 @@ def first() -> bool:
   return jax.process_index() == 0
 
 
+def tell(line: str) -> None:
+  """Says something on stderr, once for all processes."""
+  if first():
+    print(line, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def joined() -> Iterator[None]:
   """Takes part in the run of several processes, where this is one of them; the first one alone

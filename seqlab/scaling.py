@@ -68,7 +68,7 @@ def run(workdir: str, at: float) -> None:
   (root / "scaling.png").write_bytes(laws_drawn(curves))
   said = {
     name: dict(
-      law=vars(law), exponent=middle(samples, lambda one: one.exponents[0]),
+      law=vars(law), exponent=middle([one.exponents[0] for one in samples]),
       points=[dict(vars(of), losses=losses) for of, losses in groups[name].items()],
     )
     for name, (law, samples) in laws.items()
@@ -120,14 +120,14 @@ def _means(points: Points) -> np.ndarray:
 
 
 def _row(name: str, points: Points, law: Law, samples: Sequence[Law], at: float) -> list[str]:
-  low, high = middle(samples, lambda one: one.exponents[0])
+  low, high = middle([one.exponents[0] for one in samples])
   exponent = (
     f"{law.exponents[0]:.3f} [{low:.3f}, {high:.3f}]" if law.determined else "not determined"
   )
   row = [name, str(len(points)), f"{law.floor:.3f}", exponent, f"{100 * law.error:.2f}%"]
   if at:
     why = beyond(_flops(points), at) or ("" if law.determined else "no exponent is determined")
-    low, high = middle(samples, lambda one: one.at(at))
+    low, high = middle([one.at(at) for one in samples])
     row.append(f"refused: {why}" if why else f"{law.at(at):.3f} [{low:.3f}, {high:.3f}]")
   return row
 
@@ -140,7 +140,7 @@ def _more(name: str, points: Points) -> Iterator[str]:
     law, samples = resampled(x_PX, list(points.values()))
     said = []
     for number, what in enumerate(("parameters", "data")):
-      low, high = np.percentile([one.exponents[number] for one in samples], [2.5, 97.5])
+      low, high = middle([one.exponents[number] for one in samples])
       said.append(f"{what}^-{law.exponents[number]:.3f} [{low:.3f}, {high:.3f}]")
     unsure = "" if law.determined else " (not determined)"
     yield f"{name}: loss = {law.floor:.3f} + {' + '.join(said)}{unsure}"

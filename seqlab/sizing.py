@@ -19,8 +19,8 @@ from seqlab.spec import parse_one
 
 # Networks that are stacks of mixers.
 STACKS = ("decoder", "encoder", "encoder_decoder", "prefix_decoder", "compressor", "reader")
+WIDEST = 2**16  # steps: where the search for a width ends
 # Widths are multiples of one of these; heads and groups divide it.
-WIDEST = 2**16  # steps
 STEPS = (4, 8, 16, 24, 32, 40, 48, 64, 80, 96, 128)
 
 
@@ -36,12 +36,7 @@ def sized(config: ConfigDict) -> ConfigDict:
     return config
   limits.check(config)
   key = f"config.model.parameters={wanted}"
-  name = parse_one(config.model.name, "config.model.name").name
-  if name not in STACKS:
-    raise UserError(
-      f"{key}: config.model.name={name!r} is no stack of mixers ({', '.join(STACKS)}) whose width "
-      f"could follow"
-    )
+  check_stack(config, key)
   config = config.copy_and_resolve_references()
   config.model.width, found = width_for(config, wanted)
   if not 0.8 <= found / wanted <= 1.25:
@@ -50,6 +45,16 @@ def sized(config: ConfigDict) -> ConfigDict:
       f"config.model.depth than {config.model.depth} comes nearer"
     )
   return config
+
+
+def check_stack(config: ConfigDict, key: str) -> None:
+  """Refuses a network whose width is not in the config; errors say that `key` wants it."""
+  name = parse_one(config.model.name, "config.model.name").name
+  if name not in STACKS:
+    raise UserError(
+      f"{key}: config.model.name={name!r} is no stack of mixers ({', '.join(STACKS)}) whose width "
+      f"could follow"
+    )
 
 
 def width_for(

@@ -7,7 +7,6 @@ moment before a checkpoint wait.
 
 import contextlib
 import functools
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -52,7 +51,7 @@ def _run(config: ConfigDict, workdir: str) -> int:
   runs = runs_of(config, workdir)
   mesh = build.make_mesh(config)
   folders = [claim(where, own) for own, where in runs]
-  data = data_of(config, tell=None if processes.first() else lambda line: None)
+  data = data_of(config, processes.tell)
   learned = learned_from(data)
   objective = build.make_objective(config, learned)
   build.check_classes(build.called(config, "objective").name, data, config.data.valid, print)
@@ -187,9 +186,7 @@ def train(
         member.checkpoints.wait()
       (lost,) = (member for member in members if member.folder == failure.folder)
       of, latest = lost.where, lost.checkpoints.latest or 0
-      if processes.first():
-        said = f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}"
-        print(said, file=sys.stderr)
+      processes.tell(f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}")
       for record in records:
         if record.member is not lost and record.member.checkpoints.latest == config.steps:
           finish(record)
@@ -197,9 +194,7 @@ def train(
     for member in members:
       member.checkpoints.wait()
   if step < config.steps:
-    if processes.first():
-      said = f"stopped, saved at step {step} of {config.steps}; the same command goes on"
-      print(said, file=sys.stderr)
+    processes.tell(f"stopped, saved at step {step} of {config.steps}; the same command goes on")
     return STOPPED
   for record in records:
     finish(record)

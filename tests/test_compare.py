@@ -5,6 +5,7 @@ import json
 import re
 
 import pytest
+import small
 from commands import here, seqlab
 
 from seqlab.comparison.budgets import WITHIN
@@ -14,21 +15,15 @@ from seqlab.sweeps import trials
 from seqlab.sweeps.attempts import attempts
 from seqlab.sweeps.declared import architectures
 
-CONFIG = """
-from ml_collections import ConfigDict
-
-def get_config():
-  config = ConfigDict(dict(steps=12, batch=4, length=16, lr=0.01, schedule="constant()"))
-  config.model = ConfigDict(dict(width=16, depth=1, mixer="attention(heads=2)", mlp="gated()"))
-  config.data = ConfigDict(dict(source="text(path='words.txt', documents='line')", store="store"))
-  config.data.tokenizer = "characters()"
-  config.log = ConfigDict(dict(tensorboard=False, every=2))
-  config.evaluate = ConfigDict(dict(every=4))
-  config.checkpoint = ConfigDict(dict(every=6))
-  return config
-
+BASE = (
+  small.CONFIG.replace("length=8", "length=16, lr=0.01, schedule='constant()'")
+  .replace("width=8", "width=16")
+  .replace('"min_gru()", mlp="none()"', '"attention(heads=2)", mlp="gated()"')
+  .replace("every=6)", "every=4)")
+)
+CONFIG = f"""{BASE}
 def get_architectures():
-  return {"attention": {}, "min_gru": {"model.mixer": "min_gru()"}}
+  return {{"attention": {{}}, "min_gru": {{"model.mixer": "min_gru()"}}}}
 """
 RUN = "compare", "--config=compared.py", "--workdir=c", "--seeds=2", "--lrs=0.003,0.01"
 
@@ -37,7 +32,7 @@ RUN = "compare", "--config=compared.py", "--workdir=c", "--seeds=2", "--lrs=0.00
 def folder(tmp_path_factory):
   folder = tmp_path_factory.mktemp("compared")
   (folder / "compared.py").write_text(CONFIG)
-  (folder / "words.txt").write_text("".join(f"{n} green bottles\n" for n in range(80)))
+  small.write_words(folder)
   return folder
 
 

@@ -88,7 +88,7 @@ ROOMS = {
   "merge": "errors keys data checkpoint adapt config bases card trained",
   "latent": "errors trained texts",
   "sample": "errors axes data config positions decode generated trained texts latent",
-  "costs": "errors spec flops ops data nn models networks sizing heads build table prepare",
+  "costs": "errors spec leaves flops ops data nn models networks sizing heads build table prepare",
   "coordinates": "errors spec axes data adapt step build bases pictures table prepare",
   "planning": "errors runtime flops ops axes data model_flops adapt step heads build prepare",
   "plan": "errors axes sizing build table planning",
@@ -104,8 +104,9 @@ ROOMS = {
   "signals programs prepare",
   "sweep": "errors scores table sweeps",
   "attempt": "errors exits metrics processes sweeps",
-  "comparison": "errors spec plugins runtime metrics axes data models objectives model_flops step "
-  "config networks sizing build decode scores pictures progress table prepare validation sweeps",
+  "comparison": "errors spec leaves plugins runtime metrics axes data models objectives "
+  "model_flops step config networks sizing build decode scores pictures progress table prepare "
+  "validation sweeps",
   "compare": "errors data table sweeps comparison",
   "scaling": "errors plugins data config sizing scores pictures table prepare sweeps comparison",
   "claims": "errors",

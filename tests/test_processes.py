@@ -9,29 +9,18 @@ import sys
 import time
 
 import pytest
+import small
 
 from seqlab import processes
 from seqlab.errors import UserError
 
-CONFIG = """
-from ml_collections import ConfigDict
-
-def get_config():
-  config = ConfigDict(dict(steps=12, batch=8, length=8, inner_steps=2))
-  config.model = ConfigDict(dict(width=8, depth=1, mixer="min_gru()", mlp="none()"))
-  config.data = ConfigDict(dict(source="text(path='words.txt', documents='line')", store="store"))
-  config.data.tokenizer = "characters()"
-  config.log = ConfigDict(dict(tensorboard=False, every=1))
-  config.evaluate = ConfigDict(dict(every=6))
-  config.checkpoint = ConfigDict(dict(every=4))
-  return config
-"""
+CONFIG = small.CONFIG.replace("batch=4", "batch=8, inner_steps=2").replace("every=3)", "every=4)")
 
 
 @pytest.fixture
 def folder(tmp_path):
   (tmp_path / "small.py").write_text(CONFIG)
-  (tmp_path / "words.txt").write_text("".join(f"{n} green bottles\n" for n in range(80)))
+  small.write_words(tmp_path)
   return tmp_path
 
 

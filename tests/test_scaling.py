@@ -5,6 +5,7 @@ import json
 
 import numpy as np
 import pytest
+import small
 from commands import here
 
 from seqlab import config as configs
@@ -46,7 +47,7 @@ def test_intervals_over_seeds_hold_what_was_planted():
     loss_P = 1.7 + 400 * x_PX[:, 0] ** -0.34 + 400 * x_PX[:, 1] ** -0.28
     seeds = [loss * np.exp(draw.normal(0, 0.003, 5)) for loss in loss_P]
     law, samples = resampled(x_PX, seeds, samples=60)
-    low, high = middle(samples, lambda law: law.exponents[0])
+    low, high = middle([one.exponents[0] for one in samples])
     assert low < law.exponents[0] < high
     held += low <= 0.34 <= high
   assert held >= 7
@@ -76,13 +77,13 @@ def test_the_best_size_of_a_budget_is_found_inside_alone():
 def sweep(root, steps=(100, 300, 1000, 3000), loss=lambda flops: 2.0 + 50 * flops**-0.12):
   """A sweep of lengths, whose runs are as if they had been trained: their losses are planted."""
   root.mkdir()
-  text = root / "words.txt"
-  text.write_text("".join(f"{n} green bottles\n" for n in range(80)))
+  small.write_words(root)
   made = []
   for number, seed in itertools.product(steps, range(2)):
+    words = str(root / "words.txt")
     config = configs.load("", changes={
       "steps": number, "seed": seed, "batch": 4, "length": 8, "model.width": 8, "model.depth": 1,
-      "model.mixer": "min_gru()", "data.source": f"text(path={str(text)!r}, documents='line')",
+      "model.mixer": "min_gru()", "data.source": f"text(path={words!r}, documents='line')",
       "data.tokenizer": "characters()", "data.store": str(root / "store"),
     })  # fmt: skip
     made.append((f"{number}_{seed}", {"steps": number, "seed": seed}, config))

@@ -66,6 +66,11 @@ def test_a_run_goes_on_alone_or_with_the_others(runs):
   assert found[20, "valid/loss"] == pytest.approx(wanted[20, "valid/loss"], rel=1e-5)
 
 
+def test_runs_in_one_program_take_one_of_several_devices(tmp_path):
+  said = train(tmp_path, devices=2, seeds=2, steps=2)
+  assert "on one device" in said and said.count("done: ") == 2
+
+
 def test_a_run_that_diverges_leaves_the_others_to_go_on(tmp_path):
   flags = dict(lrs="(0.01, 1e30)", clip=0.0, ema=0.0, optimizer="sgd()")
   said = train(tmp_path / "all", code=77, both=True, **flags)

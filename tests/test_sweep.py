@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+import small
 from commands import here, seqlab
 
 from seqlab import exits
@@ -19,19 +20,7 @@ from seqlab.sweeps import attempts, files, states, trials
 from seqlab.sweeps.declared import Sweep, declared
 from seqlab.sweeps.made import made
 
-CONFIG = """
-from ml_collections import ConfigDict
-
-def get_config():
-  config = ConfigDict(dict(steps=12, batch=4, length=8))
-  config.model = ConfigDict(dict(width=8, depth=1, mixer="min_gru()", mlp="none()"))
-  config.data = ConfigDict(dict(source="text(path='words.txt', documents='line')", store="store"))
-  config.data.tokenizer = "characters()"
-  config.log = ConfigDict(dict(tensorboard=False, every=1))
-  config.evaluate = ConfigDict(dict(every=6))
-  config.checkpoint = ConfigDict(dict(every=3))
-  return config
-
+CONFIG = f"""{small.CONFIG}
 def get_sweep(sweep):
   return sweep.product(sweep.over("lr", (0.01, 0.03)), sweep.over("seed", range(2)))
 """
@@ -48,13 +37,9 @@ def folder(tmp_path, monkeypatch):
   (tmp_path / "tried.py").write_text(CONFIG)
   (tmp_path / "two.py").write_text(TWO)
   (tmp_path / "long.py").write_text(LONG)
-  write_words(tmp_path)
+  small.write_words(tmp_path)
   monkeypatch.chdir(tmp_path)
   return tmp_path
-
-
-def write_words(folder):
-  (folder / "words.txt").write_text("".join(f"{n} green bottles\n" for n in range(80)))
 
 
 def started(*arguments):
@@ -225,7 +210,7 @@ def test_a_failure_is_tried_again_then_let_be_until_somebody_resumes(folder):
   now = states.progress(one)
   assert now.state == "failed" and now.attempts == states.FAILURES and "words.txt" in now.note
   assert "words.txt" in here("sweep", "status", "--workdir=s")
-  write_words(folder)
+  small.write_words(folder)
   assert "1/1" in seqlab("sweep", "resume", "--workdir=s"), "mended, it is tried again"
 
 

@@ -1,26 +1,22 @@
 """What an architecture costs, and the size at which it costs what another does."""
 
 import dataclasses
-import math
 from collections.abc import Callable
+from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
-from seqlab import build, model_flops, networks
+from seqlab import build, leaves, model_flops, networks
 from seqlab.data.learned import Learned
 from seqlab.errors import UserError
 from seqlab.models.network import Network
-from seqlab.sizing import STACKS, size, width_for, without_tables
+from seqlab.sizing import STACKS, check_stack, size, width_for, without_tables
 from seqlab.spec import Call
 
 WITHIN = 0.01  # of the budget, that an architecture may be off
-TRIMS = (
-  128,
-  32,
-  8,
-  1,
-)  # hidden widths are multiples of the first that comes within a quarter of it
+# Hidden widths are multiples of the first of these that comes within a quarter of `WITHIN`.
+TRIMS = (128, 32, 8, 1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,23 +49,23 @@ def parameters(config: ConfigDict, learned: Learned) -> int:
   """Parameters, tables of ids left out."""
   if build.called(config, "model.name").name in STACKS:
     return size(config)
-  return without_tables(_shapes(config, learned)["params"])
+  _, state, _ = _of_a_row(config, learned)
+  return without_tables(state["params"])
 
 
 def training_flops(config: ConfigDict, learned: Learned) -> int:
   """FLOPs of all steps."""
-  objective, row = build.make_objective(config, learned), build.example(config, learned, 1)
-  state = _shapes(config, learned)
-  return model_flops.of_step(objective, state, row) * config.batch * config.steps
+  return model_flops.of_step(*_of_a_row(config, learned)) * config.batch * config.steps
 
 
-def _shapes(config: ConfigDict, learned: Learned) -> dict:
-  """The parameters and what else a loss needs."""
+def _of_a_row(config: ConfigDict, learned: Learned) -> tuple[Any, dict, dict]:
+  """(the objective; as shapes its parameters and what else its loss needs, a batch of one row)."""
   objective, row = build.make_objective(config, learned), build.example(config, learned, 1)
-  return dict(
+  state = dict(
     params=jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), row),
     extra=jax.eval_shape(lambda: objective.init_extra(1)),
   )
+  return objective, state, row
 
 
 def state_bytes(config: ConfigDict) -> int:
@@ -79,7 +75,7 @@ def state_bytes(config: ConfigDict) -> int:
   network = networks.make_network(config, networks.Ends(1))
   assert isinstance(network, Network)
   state = jax.eval_shape(lambda: network.init_state(1, config.length))
-  return sum(math.prod(x.shape) * x.dtype.itemsize for x in jax.tree.leaves(state))
+  return leaves.nbytes(state)
 
 
 def fitted(config: ConfigDict, equal: str, wanted: float, learned: Learned) -> ConfigDict:
@@ -89,14 +85,8 @@ def fitted(config: ConfigDict, equal: str, wanted: float, learned: Learned) -> C
   Raises:
     UserError: it does not come within `WITHIN`, or its network's width is not in the config.
   """
-  name = build.called(config, "model.name").name
-  if name not in STACKS:
-    raise UserError(
-      f"config.model.name={config.model.name!r} is no stack of mixers ({', '.join(STACKS)}) whose "
-      f"width could follow; --equal=data leaves sizes as they are"
-    )
-
-  if equal == "state" and (not wanted or name != "decoder"):
+  check_stack(config, f"--equal={equal}")
+  if equal == "state" and (not wanted or build.called(config, "model.name").name != "decoder"):
     raise UserError(
       f"config.model.name={config.model.name!r}: --equal=state compares decoders, which hold one"
     )

@@ -48,17 +48,8 @@ def as_csv(found: Comparison) -> str:
 
 def ranking(found: Comparison) -> tuple[list[str], list[list[Cell]]]:
   """The ranking, with what is beside it where its number puts it."""
-  head = [
-    "",
-    "rank",
-    found.metric,
-    "of each seed",
-    "parameters",
-    "FLOPs",
-    "state",
-    "ms/token",
-    "lr",
-  ]
+  costs = "parameters", "FLOPs", "state", "ms/token"
+  head = ["", "rank", found.metric, "of each seed", *costs, "lr"]
   sign = 1 if found.lower else -1
   rows = [(math.inf if math.isnan(r.mean) else sign * r.mean, _ranked(r)) for r in found.rows]
   for name, (value, half) in found.beside.items():

@@ -1,6 +1,7 @@
 """The trials of a sweep: made from its config, and found again."""
 
 import dataclasses
+import functools
 import hashlib
 import json
 import os
@@ -92,7 +93,7 @@ class Trial:
 
   def runs(self) -> list[Run]:
     """What its program trains."""
-    said = self._config()
+    said = self._config
     told = {"seed": said["seeds"] > 1, "lr": bool(said["lrs"])}  # what tells them apart
     common = {key: x for key, x in self.changes.items() if key not in ("seeds", "lrs")}
     return [
@@ -109,9 +110,10 @@ class Trial:
 
   def steps(self) -> int:
     """How many each run is to have."""
-    return self._config()["steps"]
+    return self._config["steps"]
 
-  def _config(self) -> dict[str, Any]:
+  @functools.cached_property
+  def _config(self) -> dict[str, Any]:  # written once, asked for at every look
     return json.loads(self.config.read_text())
 
 
