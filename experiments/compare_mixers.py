@@ -8,8 +8,8 @@ Command:  seqlab compare --config=experiments/compare_mixers.py --workdir=compar
 Time:     about 14 minutes on 2 CPU cores.
 Expected: loss with Python 3.11: lstm 1.801 +- 0.006, mamba2 1.823 +- 0.021, min_gru 1.856
           +- 0.007, gated_delta_net 2.00, rg_lru 2.05, attention 2.20. lstm and mamba2 are not told
-          apart; the highest rate was best for all but attention. The control and the floors want
-          --config.evaluate.batches=0, which takes longer.
+          apart; the highest rate was best for all but attention. Counting three characters gives
+          1.860, counting one 3.147; attention on shuffled text 3.216 +- 0.004.
 """
 
 from ml_collections import ConfigDict

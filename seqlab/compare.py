@@ -69,7 +69,7 @@ def run(
   print("measuring an untrained model and latencies, counting characters", flush=True)
   paths = [outcomes[one.name][0].run.folder / "config.json" for one in plan.architectures]
   probed = probes.probed(paths, root / "probed.json")
-  beside = outcome.beside(plan, probed, outcomes[plan.first.name], control.get(plan.first.name, []))
+  beside = outcome.beside(plan, probed, control.get(plan.first.name, []))
   about = _about(plan, probed.device)
   found = outcome.compared(plan, tuned, best, outcomes, probed.latencies, beside, about)
   for name, text in {

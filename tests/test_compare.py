@@ -85,6 +85,7 @@ def test_a_comparison_is_told_apart_and_trained_once(said, folder):
     assert row["latency"] > 0 and row["seconds"] > 0
   beside = {name: value for name, (value, _) in found["beside"].items()}
   assert beside["unigram (Kneser-Ney)"] > beside["trigram (Kneser-Ney)"] > 0
+  assert beside["attention, on shuffled text"] > beside["trigram (Kneser-Ney)"]
   assert beside["attention, untrained"] > max(
     value for row in found["rows"] for value in row["values"]
   )

@@ -7,12 +7,16 @@ import statistics
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from ml_collections import ConfigDict
+
+from seqlab import config as configs
 from seqlab import metrics
 from seqlab.comparison.budgets import Costs
 from seqlab.comparison.plan import Plan, together
 from seqlab.comparison.probes import Probed
 from seqlab.data.baselines import characters
-from seqlab.prepare import texts
+from seqlab.data.corpus import Corpus
+from seqlab.prepare import data_of, texts
 from seqlab.scores.paired import Paired, pairs_of, ranks
 from seqlab.scores.seeds import student
 from seqlab.sweeps.states import Outcome
@@ -131,32 +135,40 @@ def compared(
 
 
 def beside(
-  plan: Plan, probed: Probed, runs: Sequence[Outcome], control: Sequence[Outcome]
+  plan: Plan, probed: Probed, control: Sequence[Outcome]
 ) -> dict[str, tuple[float, float]]:
-  """What no architecture competes with: the first one, whose `runs` these are, before its first
-  step and on shuffled text, and what counting characters reaches.
+  """What no architecture competes with: the first one before its first step and on shuffled text,
+  whose runs `control` are, and what counting characters reaches.
 
-  Texts are told character by character there: where one of a run's tokens is of several, numbers
-  are brought to the nats of so many.
+  What is told of characters, and of shuffled text, whose tokens may be of others, is brought to the
+  nats of as many characters as a token of the text has.
   """
-  name, found = plan.first.name, {}
+  name, found, config = plan.first.name, {}, plan.first.config
   if plan.metric in probed.untrained:
     found[f"{name}, untrained"] = (probed.untrained[plan.metric], 0.0)
-  bits = "bits_per_character"
-  whole = [one for one in runs if one.state == "done" and one.value(bits)]
-  if plan.metric != "loss" or not whole:
+  if plan.metric != "loss" or not control:
     return found
-  each = (whole[0].value("loss") or 0.0) / (whole[0].value(bits) or math.inf)
-  values = [one.value(bits) for one in control if one.state == "done"]
-  if values and len(values) == len(control):
-    mean, half = _interval([each * (value or math.nan) for value in values])
+  each = _characters(config)
+  values = [one.value("loss") for one in control if one.state == "done"]
+  if len(values) == len(control):
+    shuffled = _characters(configs.read(control[0].run.folder / "config.json"))
+    mean, half = _interval([each / shuffled * (value or math.nan) for value in values])
     found[f"{name}, on shuffled text"] = mean, 0.0 if math.isnan(half) else half
-  data = plan.first.config.data
+  data = config.data
   train, valid = (
     list(_first(texts(data.source, data.valid, split, data.clean))) for split in ("train", "valid")
   )
   counted = characters(train, valid)
-  return found | {f"{n} (Kneser-Ney)": (counted[n] * each, 0.0) for n in counted}
+  nats = each * math.log(2)
+  return found | {f"{n} (Kneser-Ney)": (counted[n] * nats, 0.0) for n in counted}
+
+
+def _characters(config: ConfigDict) -> float:
+  """Characters of a token of the validation text, ends of documents among the tokens."""
+  corpus = data_of(config, tell=lambda line: None)
+  assert isinstance(corpus, Corpus)  # language models have a control, and read text
+  size = corpus.size("valid")
+  return size["characters"] / size["tokens"]
 
 
 def _first(found: Iterable[str]) -> Iterator[str]:
