@@ -4,8 +4,8 @@ The training is a process of its own. Its watcher takes the trial, shows signs o
 SIGTERM, ends the training where another has taken the trial or where it has stood still, and writes
 down what came of it. Any number of them may be started: one trains.
 
-Exit codes: 0 done, now or before; 75 stopped, the same command goes on; 76 another process has the
-trial; 77 diverged; 1 or 2 as the training failed.
+Exit codes: 0 done, now or before, or as far as its search lets it; 75 stopped, the same command
+goes on; 76 another process has the trial; 77 diverged; 1 or 2 as the training failed.
 """
 
 import contextlib
@@ -47,13 +47,15 @@ def run(workdir: str, trial: str, stall: float, launch: str = "") -> int:
   one = known[trial]
   if result := one.result():
     return result["code"]
+  if one.paused(until := one.until()):
+    return DONE
   if one.cancelled():
     print(f"{trial}: the sweep is cancelled; `seqlab sweep resume` takes it up", file=sys.stderr)
     return STOPPED
   attempt = claim(one.folder, one.saved())
   if attempt is None:
     return LOST
-  code, why = _trained(one, attempt, stall, shlex.split(launch))
+  code, why = _trained(one, attempt, until, stall, shlex.split(launch))
   told = [(run.changes, *run.told()) for run in one.runs()]
   if code == DONE and (step := min(step for _, step, _ in told)) < one.steps():
     code, why = 1, f"ended after {step} of {one.steps()} steps"
@@ -61,18 +63,21 @@ def run(workdir: str, trial: str, stall: float, launch: str = "") -> int:
     runs = [dict(changes=dict(of), step=step, numbers=numbers) for of, step, numbers in told]
     result = dict(code=code, attempt=attempt.number, runs=runs)
     files.write_once(one.folder / "result.json", result)
+  if code == STOPPED and one.paused(until):
+    code = DONE
   attempt.finish(code, why)
   return code
 
 
 def _trained(
-  trial: Trial, attempt: Attempt, stall: float, launch: Sequence[str]
+  trial: Trial, attempt: Attempt, until: int, stall: float, launch: Sequence[str]
 ) -> tuple[int, str]:
-  """(exit code, why) of the training."""
+  """(exit code, why) of the training up to a step."""
   command = [
     *launch,
     *(sys.executable, "-m", "seqlab.cli", "train"),
     *(f"--config={trial.config}", f"--workdir={trial.folder}"),
+    *([f"--until={until}"] if until < trial.steps() else []),
   ]
   asked: list[int] = []
   stops = signal.SIGTERM, signal.SIGINT

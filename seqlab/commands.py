@@ -20,7 +20,10 @@ COMMANDS = dict(
     "Train a model, or go on with a run that was stopped.",
     "seqlab train --config=experiments/quickstart.py --workdir=runs/lstm "
     '--config.model.mixer="lstm()"',
-    (WORKDIR,),
+    (
+      WORKDIR,
+      ("--until", dict(type=whole(0), default=0, help="save and stop at this step; 0 for none")),
+    ),
     takes_config=True,
   ),
   evaluate=Command(
@@ -133,14 +136,14 @@ COMMANDS = dict(
   ),
   sweep=Command(
     "seqlab.sweep",
-    "Train what get_sweep() of a config file says, and lose nothing: run, status, report, ...",
+    "Train what get_sweep() or get_search() of a config says, and lose nothing: run, status, ...",
     "seqlab sweep run --config=experiments/state_tracking.py --workdir=sweeps/s3 --jobs=2",
     (
       ("action", dict(choices=("run", "status", "resume", "cancel", "report"), help="what to do")),
       ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
       *LAUNCH,
       ("--watch", dict(action="store_true", help="status: again every two seconds")),
-      ("--metric", dict(default="loss", help="of the validation set, to show")),
+      ("--metric", dict(default="", help="of the validation set, to show; '' for the loss")),
     ),
     takes_config=True,
     begins_jax=False,

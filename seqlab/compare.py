@@ -19,6 +19,7 @@ from seqlab.data.array_sources import gives_arrays
 from seqlab.errors import UserError
 from seqlab.sweeps import launch, made
 from seqlab.sweeps.declared import architectures
+from seqlab.sweeps.states import Listed
 
 
 class _Unfinished(Exception):
@@ -87,7 +88,7 @@ def _trained(stage: stages.Stage, metric: str, launched: dict[str, Any]) -> stag
   done, count = stage.cached()
   if count:
     print(f"{stage.root.name}: {done}/{count} cached", flush=True)
-  if done < count and (code := launch.train(stage.root, stage.trials, metric, **launched)):
+  if done < count and (code := launch.train(stage.root, Listed(stage.trials), metric, **launched)):
     raise _Unfinished(code)
   return stage
 

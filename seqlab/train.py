@@ -36,16 +36,17 @@ from seqlab.step import Optimizers, State, make_eval_step, make_train_step
 from seqlab.validation import picturing, validation
 
 
-def run(config: ConfigDict, workdir: str) -> int:
-  """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped by a signal after
-  saving, 77 diverged. Of several seeds or learning rates each has its run in a folder of WORKDIR.
-  Where several processes are started on one run, each takes part in it.
+def run(config: ConfigDict, workdir: str, until: int = 0) -> int:
+  """Trains to `config.steps` and returns the exit code: 0 done, 75 stopped after saving, by a
+  signal or at the first dispatch that ends at step `until` (0 for none) or later, 77 diverged. Of
+  several seeds or learning rates each has its run in a folder of WORKDIR. Where several processes
+  are started on one run, each takes part in it.
   """
   with processes.joined():
-    return _run(config, workdir)
+    return _run(config, workdir, until)
 
 
-def _run(config: ConfigDict, workdir: str) -> int:
+def _run(config: ConfigDict, workdir: str, until: int) -> int:
   config = sized(config)
   build.check(config)
   runs = runs_of(config, workdir)
@@ -77,18 +78,21 @@ def _run(config: ConfigDict, workdir: str) -> int:
       fresh = initial.make(one.config.seed)
       return replace(one, state=begin(one.config, objective, fresh, learned, base), start=0)
 
-    members = []
+    members, early = [], False
     for (own, where), folder, loader, store in zip(runs, folders, loaders, stores, strict=True):
       member = opened(Member(own, where, folder, loader, store, state={}, start=0))
       if member.start == config.steps:
         print(f"done already: {where} has its {member.start} steps", flush=True)
+      elif 0 < until <= member.start:
+        print(f"stopped already: {where} has {member.start} of {config.steps} steps", flush=True)
+        early = True
       else:
         members.append(member)
     groups, diverged = [*by_start(members)], False
     while groups:
       group = groups.pop(0)
       try:
-        code = train(group, data, objective, make_optimizers, base, mesh, stopping)
+        code = train(group, data, objective, make_optimizers, base, mesh, stopping, until)
       except Diverged as failure:  # the others go on without it, from where they were saved
         diverged = True
         others = [opened(one) for one in group if one.folder != failure.folder]
@@ -96,7 +100,7 @@ def _run(config: ConfigDict, workdir: str) -> int:
       else:
         if code:
           return code
-  return DIVERGED if diverged else 0
+  return DIVERGED if diverged else STOPPED if early else 0
 
 
 def train(
@@ -107,9 +111,10 @@ def train(
   base: dict[str, Any],
   mesh: Mesh,
   stopping: Callable[[], bool],
+  until: int,
 ) -> int:
-  """Takes runs that are at the same step to their end, and returns the exit code. make_optimizers:
-  of a learning rate.
+  """Takes runs that are at the same step to their end, or to step `until`, and returns the exit
+  code. make_optimizers: of a learning rate.
 
   Raises:
     Diverged: one of them cannot go on, after saying so.
@@ -171,7 +176,7 @@ def train(
         due = functools.partial(passed, before, step, config.steps)
         for record, own in zip(records, together.apart(metrics), strict=True):
           record.log.dispatched(step, own, due(config.log.every))
-        validate, stop = due(config.evaluate.every), stopping()
+        validate, stop = due(config.evaluate.every), stopping() or 0 < until <= step
         if validate or stop or due(config.checkpoint.every):
           for record in records:
             record.log.flush()  # before any is saved, so that all are at one step if one diverged
@@ -194,7 +199,8 @@ def train(
     for member in members:
       member.checkpoints.wait()
   if step < config.steps:
-    processes.tell(f"stopped, saved at step {step} of {config.steps}; the same command goes on")
+    again = "the same command" + " without --until" * (0 < until <= step)
+    processes.tell(f"stopped, saved at step {step} of {config.steps}; {again} goes on")
     return STOPPED
   for record in records:
     finish(record)

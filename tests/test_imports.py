@@ -100,9 +100,9 @@ ROOMS = {
   "members",
   "diagnosis": "flops axes checkpoint",
   "doctor": "errors runtime metrics config train diagnosis",
-  "sweeps": "errors exits keys plugins runtime metrics data pretrained config sizing build bases "
-  "signals programs prepare",
-  "sweep": "errors scores table sweeps",
+  "sweeps": "errors exits keys plugins runtime metrics data pretrained objectives config sizing "
+  "build bases signals programs scores pictures table prepare",
+  "sweep": "errors table sweeps",
   "attempt": "errors exits metrics processes sweeps",
   "comparison": "errors spec leaves plugins runtime metrics axes data models objectives "
   "model_flops step config networks sizing build decode scores pictures progress table prepare "

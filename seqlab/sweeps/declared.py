@@ -65,7 +65,7 @@ def declared(file: str) -> list[Changes]:
   Raises:
     UserError: there is no such file, it has no sweep, that fails, or gives anything but dicts.
   """
-  found = list(_given(file, "get_sweep", '[{"lr": 0.001}, {"lr": 0.003}]'))
+  found = list(given(file, "get_sweep", '[{"lr": 0.001}, {"lr": 0.003}]', Sweep()))
   for changes in found:
     if not isinstance(changes, Mapping):
       raise UserError(
@@ -83,7 +83,7 @@ def architectures(file: str) -> dict[str, Changes]:
   Raises:
     UserError: no `get_architectures()`, one that fails, or gives anything but two dicts or more.
   """
-  said = _given(file, "get_architectures", '{"lstm": {"model.mixer": "lstm()"}, …}')
+  said = given(file, "get_architectures", '{"lstm": {"model.mixer": "lstm()"}, …}', Sweep())
   if not isinstance(said, Mapping) or not all(isinstance(one, Mapping) for one in said.values()):
     raise UserError(
       f"--config={file}: get_architectures() gives {said!r}; a dict of dicts is wanted, what each "
@@ -100,12 +100,25 @@ def architectures(file: str) -> dict[str, Changes]:
   return {str(name): dict(changes) for name, changes in said.items()}
 
 
-def _given(file: str, name: str, example: str) -> Any:
-  """What a function of a config file returns; it is handed the helpers where it asks for them."""
+def has(file: str, name: str) -> bool:
+  """Whether a config file has a function of this name.
+
+  Raises:
+    UserError: there is no such file, or it fails.
+  """
+  return hasattr(configs.run_file(file), name)
+
+
+def given(file: str, name: str, example: str, helpers: Any) -> Any:
+  """What a function of a config file returns; it is handed the helpers where it asks for them.
+
+  Raises:
+    UserError: there is no such file, it has no such function, or that fails.
+  """
   module = configs.run_file(file)
   if not hasattr(module, name):
     raise UserError(f"--config={file}: the file has no {name}(); it returns, say, {example}")
   with configs.failing(f"--config={file}: {name}()"):
     give = getattr(module, name)
-    given = give(Sweep()) if inspect.signature(give).parameters else give()
+    given = give(helpers) if inspect.signature(give).parameters else give()
     return list(given) if inspect.isgenerator(given) else given

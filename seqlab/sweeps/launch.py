@@ -2,20 +2,24 @@
 
 import pathlib
 import shlex
-from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from seqlab.errors import UserError
 from seqlab.exits import STOPPED
 from seqlab.signals import signals
+from seqlab.sweeps import trials
 from seqlab.sweeps.pool import Pool
 from seqlab.sweeps.slurm import Slurm
-from seqlab.sweeps.states import Progress, outcomes, progress
+from seqlab.sweeps.states import OVER, Listed, Progress, outcomes, progress
 from seqlab.sweeps.trials import Trial
+
+if TYPE_CHECKING:
+  from seqlab.sweeps.search import Search  # jax, which other sweeps do without
 
 
 def train(
   root: pathlib.Path,
-  known: Sequence[Trial],
+  sweep: "Listed | Search",
   metric: str,
   *,
   jobs: int,
@@ -34,22 +38,24 @@ def train(
   """
   if slurm and launcher != "slurm":
     raise UserError(f"--slurm={slurm}: these are options of --launcher=slurm")
-  done = {trial.id for trial in known if trial.result() is not None}
+  done = {trial.id for trial in sweep.trials if progress(trial).state in OVER}
   how = f"{jobs} at a time" if launcher == "local" else "by Slurm"
-  print(f"{root}: {len(done)}/{len(known)} trials are done, {how}", flush=True)
+  print(f"{root}: {len(done)}/{sweep.whole} trials are done, {how}", flush=True)
 
   def ended(trial: Trial) -> None:
     now = progress(trial)
-    done.update([trial.id] * (now.result is not None))
-    print(f"{len(done)}/{len(known)}  {trial.named}: {said(trial, now, metric)}", flush=True)
+    done.update([trial.id] * (now.state in OVER))
+    print(f"{len(done)}/{sweep.whole}  {trial.named}: {said(trial, now, metric)}", flush=True)
 
   with signals() as stopping:
     runner: Pool | Slurm = (
-      Pool(known, jobs, stall, ended) if launcher == "local" else Slurm(known, slurm, stall, ended)
+      Pool(root, sweep.left, jobs, stall, ended)
+      if launcher == "local"
+      else Slurm(root, sweep.left, slurm, stall, ended)
     )
-    stopped = runner.run(lambda: stopping() or known[0].cancelled())
-  left = [trial for trial in known if trial.result() is None]
-  if not left:
+    stopped = runner.run(lambda: stopping() or (root / trials.CANCELLED).exists())
+  left = [trial for trial in sweep.trials if progress(trial).state not in OVER]
+  if not left and not stopped:
     print(f"done: seqlab sweep report --workdir={root}")
     return 0
   flags = f" --launcher=slurm --slurm={shlex.quote(slurm)}" if launcher == "slurm" else ""
@@ -66,8 +72,9 @@ def train(
 
 def said(trial: Trial, now: Progress, metric: str) -> str:
   """How far a trial is, in a few words."""
-  if now.result is None:
+  if now.state not in OVER:
     return f"{now.state}: {now.note}" if now.note else now.state
+  state = f"paused at step {trial.until():,}" if now.state == "paused" else now.state
   values = [one.value(metric) for one in outcomes(trial)]
   told = [f"{value:.4f}" for value in values if value is not None]
-  return f"{now.state}, {metric} {', '.join(told)}" if told else now.state
+  return f"{state}, {metric} {', '.join(told)}" if told else state

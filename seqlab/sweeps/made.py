@@ -25,8 +25,6 @@ def made(file: str, overrides: Sequence[str]) -> Made:
   Raises:
     UserError: the first trial that could not be trained, and why.
   """
-  if not file:
-    raise UserError("--config=FILE is wanted: a Python file with get_config() and get_sweep()")
   return checked(file, overrides, declared(file))
 
 
@@ -37,13 +35,11 @@ def checked(file: str, overrides: Sequence[str], changes: Sequence[Changes]) -> 
   Raises:
     UserError: the first trial that could not be trained, and why.
   """
-  leave_devices()
-  known: dict[tuple, Known] = {}
+  resolve = Resolver(file, overrides)
   found: dict[str, tuple[str, Changes, ConfigDict]] = {}
   for number, changed in enumerate(changes):
     try:
-      config = configs.load(file, overrides, changed)
-      id = _address(config, known)
+      id, config = resolve(changed)
     except UserError as error:
       where = f"trial {number + 1} of {len(changes)} ({trials.named(changed)})"
       raise UserError(f"{where}: {error}") from None
@@ -61,21 +57,37 @@ def leave_devices() -> None:
   jax.config.update("jax_platforms", "cpu")
 
 
-def _address(config: ConfigDict, known: dict[tuple, Known]) -> str:
-  """The id of a config that can be trained."""
-  plugins.load(config.plugins)
-  config = sized(config)
-  build.check(config)
-  reads = *config.data.to_dict().values(), config.length, config.objective
-  if reads not in known:
-    known[reads] = data_of(config)
-  data = known[reads]
-  learned = learned_from(data)
-  objective = build.make_objective(config, learned)
-  example = build.example(config, learned, 1)
-  jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), example)
-  base = fingerprint_of(config.init.path) if config.init.path else ""
-  return address(config, data.fingerprint + base)
+class Resolver:
+  """Makes trials of a config file: checks that each can be trained, and addresses it."""
+
+  def __init__(self, file: str, overrides: Sequence[str]):
+    leave_devices()
+    self._file, self._overrides = file, overrides
+    self._known: dict[tuple, Known] = {}  # data, by what of a config says it
+
+  def __call__(self, changes: Changes) -> tuple[str, ConfigDict]:
+    """(id, config) of the trial that changes the config so.
+
+    Raises:
+      UserError: it could not be trained, and why.
+    """
+    config = configs.load(self._file, self._overrides, changes)
+    return self._address(config), config
+
+  def _address(self, config: ConfigDict) -> str:
+    plugins.load(config.plugins)
+    config = sized(config)
+    build.check(config)
+    reads = *config.data.to_dict().values(), config.length, config.objective
+    if reads not in self._known:
+      self._known[reads] = data_of(config)
+    data = self._known[reads]
+    learned = learned_from(data)
+    objective = build.make_objective(config, learned)
+    example = build.example(config, learned, 1)
+    jax.eval_shape(lambda batch: objective.init(jax.random.key(0), batch), example)
+    base = fingerprint_of(config.init.path) if config.init.path else ""
+    return address(config, data.fingerprint + base)
 
 
 def fingerprint_of(path: str) -> str:

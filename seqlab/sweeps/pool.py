@@ -7,6 +7,7 @@ it, and whether that still lives, no more than `jobs` train here at a time.
 import dataclasses
 import fcntl
 import os
+import pathlib
 import re
 import socket
 import subprocess
@@ -18,7 +19,7 @@ from seqlab.errors import UserError
 from seqlab.exits import LOST, STOPPED
 from seqlab.sweeps import trials
 from seqlab.sweeps.attempts import attempts
-from seqlab.sweeps.states import progress
+from seqlab.sweeps.states import Left
 from seqlab.sweeps.trials import Trial
 
 LOOK = 0.2  # seconds between looks at the processes
@@ -35,22 +36,30 @@ class _Running:
 
 
 class Pool:
-  """Runs `seqlab attempt` for what is left of some trials."""
+  """Runs `seqlab attempt` for what is left of a sweep."""
 
   def __init__(
-    self, known: Sequence[Trial], jobs: int, stall: float, ended: Callable[[Trial], None]
+    self,
+    root: pathlib.Path,
+    left: Left,
+    jobs: int,
+    stall: float,
+    ended: Callable[[Trial], None],
   ):
-    """ended: called with each trial after an attempt at it. stall: as `seqlab attempt` has it."""
-    self._left, self._jobs, self._stall, self._ended = list(known), jobs, stall, ended
+    """left: asked again and again for the trials that are under way. ended: called with each trial
+    after an attempt at it. stall: as `seqlab attempt` has it.
+    """
+    self._look, self._jobs, self._stall, self._ended = left, jobs, stall, ended
+    self._left = left()
     self._running: list[_Running] = []
     self._broken = 0
-    (known[0].root / "places").mkdir(exist_ok=True)
-    self._root, self._cwd = known[0].root, trials.about(known[0].root)["cwd"]
+    (root / "places").mkdir(exist_ok=True)
+    self._root, self._cwd = root, trials.about(root)["cwd"]
 
   def run(self, stopping: Callable[[], bool]) -> bool:
-    """Returns when every trial is at its end or has failed too often; what other processes train is
-    waited for, and taken up where it is lost. Once `stopping`, those that run save and end, no more
-    are started, and it returns True.
+    """Returns when no trial is left; what other processes train is waited for, and taken up where
+    it is lost. Once `stopping`, those that run save and end, no more are started, and it returns
+    True.
 
     Raises:
       UserError: no process gets as far as to take a trial.
@@ -62,11 +71,12 @@ class Pool:
         self._running.remove(one)
         self._hear(one)
       if stopping() and not stopped:
-        stopped, self._left = True, []
+        stopped, self._left = True, {}
         for one in self._running:
           one.process.terminate()
-      if ended or time.monotonic() > looked + OTHERS:
+      if not stopped and (ended or time.monotonic() > looked + OTHERS):
         looked = time.monotonic()
+        self._left = self._look()
         self._fill()
       time.sleep(LOOK)
     return stopped
@@ -78,26 +88,22 @@ class Pool:
     if code != LOST:
       self._ended(one.trial)
     if self._broken == BROKEN:
-      self._left = []
       raise UserError(
         f"--workdir={self._root}: trials end before they begin, the last of them with exit code "
         f"{code}; what it said stands above"
       )
 
   def _fill(self) -> None:
-    """Drops what needs nothing more, and starts what waits in the places that are free: what was
-    tried least comes first.
-    """
+    """Starts what waits in the places that are free: what was tried least comes first."""
     busy = {one.trial.id for one in self._running}
-    states = {trial: progress(trial) for trial in self._left if trial.id not in busy}
-    over = {t.id for t, now in states.items() if now.state not in ("waiting", "running")}
-    self._left = [trial for trial in self._left if trial.id not in over]
-    waiting = [trial for trial, now in states.items() if now.state == "waiting"]
-    for trial in sorted(waiting, key=lambda trial: states[trial].attempts):
+    waiting = [trial for trial, now in self._left.items() if now.state == "waiting"]
+    for trial in sorted(waiting, key=lambda trial: self._left[trial].attempts):
+      if trial.id in busy:
+        continue
       if (place := self._place()) is None:
         return
       process = self._start(trial, *place)
-      self._running.append(_Running(trial, states[trial].attempts, place[0], process))
+      self._running.append(_Running(trial, self._left[trial].attempts, place[0], process))
 
   def _place(self) -> tuple[int, int] | None:
     """(the number, the lock) of a place that is free; None where there is none."""

@@ -21,7 +21,7 @@ from seqlab.errors import UserError
 from seqlab.exits import STOPPED
 from seqlab.sweeps import files, trials
 from seqlab.sweeps.attempts import attempts
-from seqlab.sweeps.states import progress
+from seqlab.sweeps.states import Left, Progress
 from seqlab.sweeps.trials import Trial
 
 LOOK = 5.0  # seconds between questions to Slurm
@@ -48,16 +48,18 @@ exit $code
 
 
 class Slurm:
-  """Runs `seqlab attempt` in Slurm for what is left of some trials."""
+  """Runs `seqlab attempt` in Slurm for what is left of a sweep."""
 
   def __init__(
     self,
-    known: Sequence[Trial],
+    root: pathlib.Path,
+    left: Left,
     options: str,
     stall: float,
     ended: Callable[[Trial], None],
   ):
-    """options: of sbatch, such as --partition=gpu. ended, stall: as of `pool.Pool`.
+    """options: of sbatch, such as --partition=gpu. left, stall: as of `pool.Pool`. ended: called
+    with each trial that is left no more.
 
     Raises:
       UserError: there is no Slurm here, or an option is ours to give.
@@ -70,27 +72,26 @@ class Slurm:
       raise UserError(f"--slurm={options}: {error}") from None
     if taken := [one for one in self._options if one.startswith(OURS)]:
       raise UserError(f"--slurm={options}: {taken[0]} is what seqlab itself says to sbatch")
-    self._left, self._stall, self._ended = list(known), stall, ended
-    self._root = known[0].root.absolute()
+    self._look, self._stall, self._ended = left, stall, ended
+    self._root = root.absolute()
     self._lost: dict[str, tuple[int, int]] = {}  # of each trial: jobs without, attempts before
 
   def run(self, stopping: Callable[[], bool]) -> bool:
-    """Returns when every trial is at its end or has failed too often. Once `stopping` it returns
-    True, and the jobs go on.
+    """Returns when no trial is left. Once `stopping` it returns True, and the jobs go on.
 
     Raises:
       UserError: sbatch refuses, or jobs end before they take a trial.
     """
+    before: dict[Trial, Progress] = {}
     while True:
       live = queued(self._root)
-      states = {trial: progress(trial) for trial in self._left}
-      for trial, now in states.items():
-        if now.state not in ("waiting", "running"):
-          self._left.remove(trial)
-          self._ended(trial)
-      if not self._left or stopping():
-        return bool(self._left)
-      waiting = [trial for trial in self._left if states[trial].state == "waiting"]
+      left = self._look()
+      for trial in before.keys() - left.keys():
+        self._ended(trial)
+      if not left or stopping():
+        return bool(left)
+      before = left
+      waiting = [trial for trial, now in left.items() if now.state == "waiting"]
       if live is not None and (new := [trial for trial in waiting if trial.id not in live]):
         self._submit(new)
       time.sleep(LOOK)

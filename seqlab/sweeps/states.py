@@ -1,7 +1,7 @@
 """How far trials and their runs are, read off their files."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
@@ -11,7 +11,8 @@ from seqlab.sweeps.trials import Run, Trial
 # Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
 # without a word. That it was stopped is not counted.
 FAILURES, LOSSES = 3, 10
-STATES = ("done", "diverged", "running", "waiting", "failed")
+STATES = ("done", "diverged", "running", "waiting", "paused", "failed")
+UNDER_WAY, OVER = ("running", "waiting"), ("done", "diverged", "paused")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +23,9 @@ class Progress:
   note: str
   attempts: int
   result: dict[str, Any] | None
+
+
+Left = Callable[[], dict[Trial, Progress]]  # the trials of a sweep that are under way
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,6 +67,8 @@ def progress(trial: Trial) -> Progress:
   if last.alive():
     owner = last.owner
     return Progress("running", f"process {owner['pid']} on {owner['host']}", len(tried), None)
+  if trial.paused(trial.until()):
+    return Progress("paused", "", len(tried), None)
   if not last.end:
     why = f"process {last.owner['pid']} on {last.owner['host']} was killed"
   else:
@@ -71,6 +77,21 @@ def progress(trial: Trial) -> Progress:
   failures, losses = fruitless(counted, trial.saved())
   over = failures >= FAILURES or losses >= LOSSES
   return Progress("failed" if over else "waiting", why, len(tried), None)
+
+
+class Listed:
+  """A sweep whose trials are all known from its beginning."""
+
+  def __init__(self, trials: Sequence[Trial]):
+    self.trials, self.whole = list(trials), len(trials)
+    self._under_way = list(trials)
+
+  def left(self) -> dict[Trial, Progress]:
+    """How far those are that are at no end of theirs; what was at one is not looked at again."""
+    now = {trial: progress(trial) for trial in self._under_way}
+    found = {trial: of for trial, of in now.items() if of.state in UNDER_WAY}
+    self._under_way = list(found)
+    return found
 
 
 def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int]:

@@ -49,20 +49,29 @@ class Run:
   def told(self) -> tuple[int, dict[str, float]]:
     """(the last step of which it has told, the numbers of its newest validation)."""
     lines = metrics.read(self.folder)
-    valid: dict[str, Any] = next((x for x in reversed(lines) if "valid/loss" in x), {})
-    numbers = {name: x for name, x in valid.items() if name.startswith("valid/")}
+    numbers = next((_valid(line) for line in reversed(lines) if _valid(line)), {})
     return (lines[-1]["step"] if lines else 0), numbers
+
+  def at(self, step: int) -> dict[str, float]:
+    """The numbers of its validation after so many steps, {} where it has none."""
+    lines = (line for line in metrics.read(self.folder) if line["step"] == step)
+    return next((_valid(line) for line in lines if _valid(line)), {})
+
+
+def _valid(line: Mapping[str, Any]) -> dict[str, float]:
+  return {name: x for name, x in line.items() if name.startswith("valid/")}
 
 
 @dataclasses.dataclass(frozen=True)
 class Trial:
   """One program, of one run or of several seeds and learning rates. root: of the sweep. changes: of
-  its config, by key.
+  its config, by key. rungs: steps after which it waits to be let go on.
   """
 
   root: pathlib.Path
   id: str
   changes: Mapping[str, Any] = dataclasses.field(hash=False)
+  rungs: tuple[int, ...] = ()
 
   @property
   def config(self) -> pathlib.Path:
@@ -112,6 +121,28 @@ class Trial:
     """How many each run is to have."""
     return self._config["steps"]
 
+  def level(self) -> int:
+    """Of how many rungs it was let go on."""
+    level = 0
+    while level < len(self.rungs) and self._goes_on(level).exists():
+      level += 1
+    return level
+
+  def let_go_on(self, rung: int) -> None:
+    """Lets it go on from the rung of this number."""
+    files.write_once(self._goes_on(rung), {})
+
+  def until(self) -> int:
+    """The step up to which it is to be trained for now."""
+    return (*self.rungs, self.steps())[self.level()]
+
+  def paused(self, until: int) -> bool:
+    """Whether it got to a step that is not its last, and was evaluated there."""
+    return until < self.steps() and all(run.at(until) for run in self.runs())
+
+  def _goes_on(self, rung: int) -> pathlib.Path:
+    return self.folder / "goes_on" / str(rung)
+
   @functools.cached_property
   def _config(self) -> dict[str, Any]:  # written once, asked for at every look
     return json.loads(self.config.read_text())
@@ -141,7 +172,7 @@ def make(
     UserError: the folder has a sweep of other trials, or cannot be written.
   """
   listed = [dict(id=id, changes=dict(changes)) for id, changes, _ in made]
-  now, there = {one["id"] for one in listed}, files.read(root / MANIFEST)
+  there = files.read(root / MANIFEST)
   try:
     if there is None:
       for id, _, config in made:
@@ -149,15 +180,21 @@ def make(
       files.write_once(root / MANIFEST, {**about, "cwd": os.getcwd(), "trials": listed})
   except OSError as error:
     raise UserError(f"--workdir={root}: cannot be written ({error.strerror})") from None
-  known = read(root)
-  before = {trial.id for trial in known}
+  manifest = files.read(root / MANIFEST)
+  told = json.loads(json.dumps({**about, "trials": listed}))
+  if any(manifest.get(key) != told.get(key) for key in ("search", "base")):
+    raise UserError(
+      f"--workdir={root} holds another sweep: get_search() or the config that it changes was not "
+      f"this as it began; `seqlab sweep resume` goes on with it, another folder begins with the new"
+    )
+  before, now = ({one["id"] for one in of["trials"]} for of in (manifest, told))
   if before != now:
     raise UserError(
       f"--workdir={root} holds a sweep of other trials: {len(now - before)} are new and "
       f"{len(before - now)} gone since it began; `seqlab sweep resume` goes on with its own, "
       f"another folder begins with the new ones"
     )
-  return known
+  return read(root)
 
 
 def about(root: pathlib.Path) -> dict[str, Any]:
@@ -175,9 +212,35 @@ def about(root: pathlib.Path) -> dict[str, Any]:
 
 
 def read(root: pathlib.Path) -> list[Trial]:
-  """The trials of a sweep.
+  """The trials of a sweep; of a search those that were asked for so far.
 
   Raises:
     UserError: as `about`.
   """
-  return [Trial(root, one["id"], one["changes"]) for one in about(root)["trials"]]
+  said = about(root)
+  rungs = tuple(said.get("search", {}).get("rungs", ()))
+  listed = [*said["trials"], *(one for one in asked(root) if one["id"])]
+  return [Trial(root, one["id"], one["changes"], rungs) for one in listed]
+
+
+def asked(root: pathlib.Path) -> list[dict[str, Any]]:
+  """What a search asked for so far, in order; an id of "" could not be trained."""
+  found: list[dict[str, Any]] = []
+  while one := files.read(_asked(root, len(found) + 1)):
+    found.append(one)
+  return found
+
+
+def ask(
+  root: pathlib.Path, number: int, changes: Mapping[str, Any], id: str = "", config: Any = None
+) -> None:
+  """Writes down the trial that a search asks for under this number, if none is there; without an
+  id one that cannot be trained.
+  """
+  if config is not None:
+    files.write_once(Trial(root, id, {}).config, dict(configs.flat(config)))
+  files.write_once(_asked(root, number), dict(id=id, changes=dict(changes)))
+
+
+def _asked(root: pathlib.Path, number: int) -> pathlib.Path:
+  return root / "asked" / f"{number:04}.json"
