@@ -1,11 +1,10 @@
-"""Which recurrent network of some 200,000 parameters reads text best, and at which rate: an adaptive
-search instead of a grid.
+"""Which recurrent network of 200,000 parameters reads text best, at which rate: an adaptive search.
 
 What:     gated recurrences one to four deep, at rates over two orders of magnitude, with dropout;
           27 points chosen one after another, of which one in three goes on at each of two rungs.
 Data:     carried by Python itself, so the numbers depend on its version.
-Command:  seqlab sweep run --config=experiments/search_recurrent.py --workdir=sweeps/recurrent --jobs=2
-          and then `seqlab sweep report --workdir=sweeps/recurrent`
+Command:  seqlab sweep run --config=experiments/search_recurrent.py --workdir=sweeps/gated --jobs=2
+          and then seqlab sweep report --workdir=sweeps/gated
 Time:     TIME
 Expected: EXPECTED
 """

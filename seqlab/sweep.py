@@ -4,6 +4,7 @@ Whatever ends this command or a training, the same command goes on: it looks at 
 starts what is missing. Two of them on one sweep share the work.
 """
 
+import os
 import pathlib
 import time
 from collections.abc import Sequence
@@ -74,6 +75,8 @@ def run(
   if search:
     from seqlab.sweeps.search import Search
 
+    root = root.absolute()
+    os.chdir(trials.about(root)["cwd"])  # from where files that its config names are found
     sweep = Search(root, jobs)
   else:
     sweep = Listed(trials.read(root))

@@ -113,6 +113,7 @@ def train(trial, cost):
 def test_a_search_is_read_off_its_files_by_any_controller(folder):
   root = folder / "s"
   search.begin(root, "searched.py", [])
+  (folder / "searched.py").unlink()  # it has what it began with
   one = search.Search(root, 2)
   first = one.left()
   assert len(first) == 2 and all(now.state == "waiting" for now in first.values())
@@ -165,7 +166,7 @@ def test_a_point_that_cannot_be_trained_is_passed_over(folder, capsys):
   assert capsys.readouterr().out.count("cannot be trained") == len(refused)
 
 
-def test_a_search_is_trained(folder):
+def test_a_search_is_trained(folder, monkeypatch):
   said = seqlab("sweep", "run", "--config=searched.py", "--workdir=s", "--jobs=2")
   assert "4/4" in said and "paused at step 6, loss" in said and "done, loss" in said
   found = trials.read(folder / "s")
@@ -177,6 +178,9 @@ def test_a_search_is_trained(folder):
   assert "holds another sweep" in here(
     "sweep", "run", "--config=searched.py", "--workdir=s", "--config.steps=18", code=2
   )
+  (folder / "away").mkdir()
+  monkeypatch.chdir(folder / "away")
+  assert "4/4 trials are done" in here("sweep", "resume", "--workdir=../s")
 
 
 def test_a_run_that_paused_ends_bitwise_as_one_that_did_not(folder):

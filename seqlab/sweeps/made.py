@@ -60,7 +60,7 @@ def leave_devices() -> None:
 class Resolver:
   """Makes trials of a config file: checks that each can be trained, and addresses it."""
 
-  def __init__(self, file: str, overrides: Sequence[str]):
+  def __init__(self, file: str, overrides: Sequence[str] = ()):
     leave_devices()
     self._file, self._overrides = file, overrides
     self._known: dict[tuple, Known] = {}  # data, by what of a config says it

@@ -1,6 +1,7 @@
 """An adaptive search: its points are trials that are asked for one after another, by what came of
 those before them. Like all else it is read off files, so any number of controllers may search.
 
+WORKDIR/base.json            the config that points change
 WORKDIR/asked/N.json         the Nth point: the trial's id and what it changes; written once
 WORKDIR/runs/ID/goes_on/N    the trial is let go on from rung N; written once
 """
@@ -14,7 +15,7 @@ from typing import Any
 
 from seqlab import config as configs
 from seqlab.errors import UserError
-from seqlab.sweeps import trials
+from seqlab.sweeps import files, trials
 from seqlab.sweeps.halving import promotion
 from seqlab.sweeps.made import Resolver
 from seqlab.sweeps.rules import Rules, rules
@@ -22,6 +23,7 @@ from seqlab.sweeps.states import UNDER_WAY, Progress, progress
 from seqlab.sweeps.suggest import Told, check, suggestion
 from seqlab.sweeps.trials import Trial
 
+BASE = "base.json"
 DRAWS = 20  # points that were tried before, after which the space is taken to have no others
 
 
@@ -44,6 +46,7 @@ def begin(root: pathlib.Path, file: str, overrides: Sequence[str]) -> None:
   base = trials.address(config, "")  # what is not searched must not change either
   said = dict(config=file, overrides=list(overrides), base=base, search=dataclasses.asdict(found))
   trials.make(root, said, [])
+  files.write_once(root / BASE, dict(configs.flat(config)))
 
 
 class Search:
@@ -52,10 +55,9 @@ class Search:
   def __init__(self, root: pathlib.Path, at_once: int):
     """at_once: how many trials are to be under way."""
     check()
-    about = trials.about(root)
-    self.rules = Rules(**about["search"])
+    self.rules = Rules(**trials.about(root)["search"])
     self._root, self._at_once, self.whole = root, at_once, self.rules.trials
-    self._resolve = Resolver(about["config"], about["overrides"])
+    self._resolve = Resolver(str(root / BASE))
     self._costs: dict[tuple[str, int], float] = {}  # that are known, by trial and step
     self._over: dict[str, Progress] = {}
     self._exhausted = False
@@ -129,7 +131,7 @@ class Search:
       if (trial.id, step) not in self._costs:
         told = [run.at(step).get(f"valid/{self.rules.metric}") for run in trial.runs()]
         values = [value for value in told if value is not None]
-        if len(values) < len(told) or now.state == "diverged":
+        if len(values) < len(told):
           break
         self._costs[trial.id, step] = self.rules.cost(sum(values) / len(values))
       found.append(self._costs[trial.id, step])
