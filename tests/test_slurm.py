@@ -11,7 +11,7 @@ import pytest
 
 from seqlab.errors import UserError
 from seqlab.sweeps import slurm, trials
-from seqlab.sweeps.trials import Trial
+from seqlab.sweeps.states import Listed
 
 
 @pytest.fixture
@@ -47,6 +47,11 @@ def comments(tmp_path):
   return re.findall(r"--comment=(\S+)", (tmp_path / "said").read_text())
 
 
+def started(root, options=""):
+  left = Listed(trials.read(root)).left
+  return slurm.Slurm(root, left, options, 60.0, lambda trial: None)
+
+
 def test_what_waits_is_submitted_and_found_again(root, tmp_path):
   known = trials.read(root)
   assert slurm.queued(root) == {}, "nothing was ever submitted"
@@ -74,7 +79,7 @@ def test_no_answer_is_not_that_there_are_none(root, tmp_path, monkeypatch):
 
 def test_jobs_that_never_begin_are_told_of(root, monkeypatch):
   monkeypatch.setattr(slurm, "LOOK", 0.0)
-  runner = slurm.Slurm(trials.read(root), "", 60.0, lambda trial: None)
+  runner = started(root)
   with pytest.raises(UserError, match="end before they begin"):
     runner.run(lambda: False)
   assert len(list((root / "slurm").glob("*.sh"))) == slurm.BROKEN
@@ -82,19 +87,18 @@ def test_jobs_that_never_begin_are_told_of(root, monkeypatch):
 
 def test_a_controller_that_is_stopped_leaves_the_jobs(root, tmp_path, monkeypatch):
   monkeypatch.setattr(slurm, "LOOK", 0.0)
-  known: list[Trial] = trials.read(root)
   looks = iter([False, True])
-  assert slurm.Slurm(known, "", 60.0, lambda trial: None).run(lambda: next(looks)) is True
+  assert started(root).run(lambda: next(looks)) is True
   assert "scancel" not in (tmp_path / "said").read_text()
 
 
 def test_where_there_is_no_slurm_it_is_said(root, monkeypatch):
   monkeypatch.setenv("PATH", "")
   with pytest.raises(UserError, match="no sbatch here"):
-    slurm.Slurm(trials.read(root), "", 60.0, lambda trial: None)
+    started(root)
 
 
 @pytest.mark.parametrize("options", ["--array=0-3", "-o mine.log", "--comment='x"])
 def test_options_that_are_ours_are_refused(root, options):
   with pytest.raises(UserError, match="--slurm="):
-    slurm.Slurm(trials.read(root), options, 60.0, lambda trial: None)
+    started(root, options)
