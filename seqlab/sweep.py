@@ -11,14 +11,14 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from rich.live import Live
 
-from seqlab import table
+from seqlab import alerts, table
 from seqlab.errors import UserError
 from seqlab.scores.seeds import student
-from seqlab.sweeps import launch, trials
+from seqlab.sweeps import hparams, launch, trials
 from seqlab.sweeps import slurm as slurm_jobs
 from seqlab.sweeps.launch import said
 from seqlab.sweeps.states import STATES, Outcome, outcomes, progress
-from seqlab.sweeps.trials import Trial
+from seqlab.sweeps.trials import Run, Trial
 
 EVERY = 2.0  # seconds between looks of `status --watch`
 
@@ -91,7 +91,7 @@ def _status(root: pathlib.Path, known: Sequence[Trial], watch: bool, metric: str
         rows.append((
           one.run.named, trial.id, one.state, f"{one.step:,}/{trial.steps():,}",
           "" if value is None else f"{value:.4f}", str(now.attempts),
-          now.note or queued.get(trial.id, ""),
+          "; ".join(filter(None, (_alerts(one.run), now.note or queued.get(trial.id, "")))),
         ))  # fmt: skip
     heads = ("trial", "id", "state", "step", metric, "attempts", "")
     return table.made(title, heads, rows)
@@ -107,10 +107,16 @@ def _status(root: pathlib.Path, known: Sequence[Trial], watch: bool, metric: str
   return 0
 
 
+def _alerts(run: Run) -> str:
+  """The alerts of a run in a line, '' where there are none."""
+  return "; ".join(f"alert: {alert['text']}" for alert in alerts.read(run.folder))
+
+
 def _report(root: pathlib.Path, known: Sequence[Trial], metric: str) -> int:
-  """Writes report.csv, a row for each trial, and prints means over seeds; what has no number is
-  named.
+  """Writes report.csv, a row for each trial, and what TensorBoard shows of them, and prints means
+  over seeds; what has no number is named.
   """
+  hparams.write(known, known)
   found = {trial: outcomes(trial) for trial in known}
   runs = [(trial, one) for trial, ones in found.items() for one in ones]
   changed = list(dict.fromkeys(key for _, one in runs for key in one.run.changes))

@@ -7,6 +7,7 @@ moment before a checkpoint wait.
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,7 +17,8 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from seqlab import axes, build, flops, model_flops, processes, runtime
+from seqlab import axes, build, flops, model_flops, processes, runtime, trackers
+from seqlab.alerts import Alerts, Stall
 from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
@@ -26,6 +28,7 @@ from seqlab.dispatches import passed, profiler
 from seqlab.errors import UserError
 from seqlab.exits import DIVERGED, STOPPED
 from seqlab.folder import claim, describe, write_card
+from seqlab.goodput import Spent
 from seqlab.log import Diverged
 from seqlab.members import Member, Records, Together, by_start, runs_of
 from seqlab.metrics import Clock
@@ -41,13 +44,15 @@ def run(config: ConfigDict, workdir: str) -> int:
   saving, 77 diverged. Of several seeds or learning rates each has its run in a folder of WORKDIR.
   Where several processes are started on one run, each takes part in it.
   """
+  began = time.time()
   with processes.joined():
-    return _run(config, workdir)
+    return _run(config, workdir, began)
 
 
-def _run(config: ConfigDict, workdir: str) -> int:
+def _run(config: ConfigDict, workdir: str, began: float) -> int:
   config = sized(config)
   build.check(config)
+  trackers.check(config.log.to)
   runs = runs_of(config, workdir)
   mesh = build.make_mesh(config)
   folders = [claim(where, own) for own, where in runs]
@@ -88,14 +93,15 @@ def _run(config: ConfigDict, workdir: str) -> int:
     while groups:
       group = groups.pop(0)
       try:
-        code = train(group, data, objective, make_optimizers, base, mesh, stopping)
+        code = train(group, data, objective, make_optimizers, base, mesh, stopping, began)
       except Diverged as failure:  # the others go on without it, from where they were saved
-        diverged = True
+        diverged, began = True, time.time()
         others = [opened(one) for one in group if one.folder != failure.folder]
         groups += by_start([one for one in others if one.start < config.steps])
       else:
         if code:
           return code
+        began = time.time()
   return DIVERGED if diverged else 0
 
 
@@ -107,9 +113,10 @@ def train(
   base: dict[str, Any],
   mesh: Mesh,
   stopping: Callable[[], bool],
+  began: float,
 ) -> int:
   """Takes runs that are at the same step to their end, and returns the exit code. make_optimizers:
-  of a learning rate.
+  of a learning rate. began: when their time began, in seconds since 1970.
 
   Raises:
     Diverged: one of them cannot go on, after saying so.
@@ -130,12 +137,13 @@ def train(
   if len(members) > 1:
     print(f"in one program: {', '.join(member.where for member in members)}", flush=True)
 
+  def card(record: Records, valid: dict[str, float]) -> None:
+    write_card(record.member.folder, record.member.config, data, mesh, model, valid)
+
   def finish(record: Records) -> None:
-    valid, member = record.valid, record.member
-    if valid:
-      write_card(member.folder, member.config, data, mesh, model, valid)
-    said = "".join(f"  {name} {value:.4f}" for name, value in valid.items())
-    print(f"done: {member.where}{said}", flush=True)
+    card(record, record.valid)
+    said = "".join(f"  {name} {value:.4f}" for name, value in record.valid.items())
+    print(f"done: {record.member.where}{said}", flush=True)
 
   def make_step(seed: Any, lr: Any) -> Callable:
     return make_train_step(
@@ -148,9 +156,13 @@ def train(
     )
 
   together = Together(members, make_step, mesh)
-  machine = runtime.describe()
+  machine, writes = runtime.describe(), processes.first()
   clock = Clock(config.steps, *work_of(config, data, model, mesh), window=20 * len(members))
+  alerts = [Alerts(m.folder, m.where, config.log.alert, processes.tell, writes) for m in members]
+  folders = [member.folder for member in members] * writes
   with contextlib.ExitStack() as stack:
+    watch = Stall(alerts[0].give).look
+    spent = stack.enter_context(Spent(folders, members[0].start, began, watch))
     eval_step = jax.jit(make_eval_step(objective))
     records = []
     for number, member in enumerate(members):
@@ -159,15 +171,19 @@ def train(
         member, objective, base, clock, shown, machine,
         validation(member.config, objective, data, mesh, eval_step),
         picturing(member.config, objective, data, mesh),
+        alerts[number], spent,
       )))  # fmt: skip
     folder = members[0].folder
     profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
     batches = stack.enter_context(together.batches())
     state, step = together.begin(), members[0].start
     try:
-      for before, step, batch in batches:  # a dispatch takes the runs from `before` steps to `step`
+      # a dispatch takes the runs from `before` steps to `step`
+      for before, step, batch in spent.waited(batches):
         profile(step)
-        state, metrics = together.dispatch(state, batch)
+        with spent.dispatching(step - before):
+          state, metrics = together.dispatch(state, batch)
+        spent.dispatched(step, metrics)
         due = functools.partial(passed, before, step, config.steps)
         for record, own in zip(records, together.apart(metrics), strict=True):
           record.log.dispatched(step, own, due(config.log.every))
@@ -177,23 +193,32 @@ def train(
             record.log.flush()  # before any is saved, so that all are at one step if one diverged
           for record, own in zip(records, together.apart(state), strict=True):
             record.keep(step, own, validate)
+          spent.note(step)
         if stop:
           break
       for record in records:
         record.log.flush()
     except Diverged as failure:
-      for member in members:
-        member.checkpoints.wait()
+      with spent.on("saving"):
+        for member in members:
+          member.checkpoints.wait()
+      spent.note(step)
       (lost,) = (member for member in members if member.folder == failure.folder)
       of, latest = lost.where, lost.checkpoints.latest or 0
       processes.tell(f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}")
       for record in records:
-        if record.member is not lost and record.member.checkpoints.latest == config.steps:
+        if record.member is lost:
+          card(record, {})
+        elif record.member.checkpoints.latest == config.steps:
           finish(record)
       raise
-    for member in members:
-      member.checkpoints.wait()
+    with spent.on("saving"):
+      for member in members:
+        member.checkpoints.wait()
+  spent.note(step)
   if step < config.steps:
+    for record in records:
+      card(record, record.valid)
     processes.tell(f"stopped, saved at step {step} of {config.steps}; the same command goes on")
     return STOPPED
   for record in records:

@@ -1,16 +1,22 @@
 """Who trains the trials of a sweep, and what is said while they train."""
 
+import collections
+import datetime
 import pathlib
 import shlex
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 
+from seqlab import metrics
 from seqlab.errors import UserError
 from seqlab.exits import STOPPED
 from seqlab.signals import signals
 from seqlab.sweeps.pool import Pool
 from seqlab.sweeps.slurm import Slurm
-from seqlab.sweeps.states import Progress, outcomes, progress
+from seqlab.sweeps.states import STATES, Progress, outcomes, progress
 from seqlab.sweeps.trials import Trial
+
+MINUTE = 60.0  # seconds between lines
 
 
 def train(
@@ -43,11 +49,17 @@ def train(
     done.update([trial.id] * (now.result is not None))
     print(f"{len(done)}/{len(known)}  {trial.named}: {said(trial, now, metric)}", flush=True)
 
+  minutely = Minutely(known)
+
+  def asked() -> bool:
+    minutely.look()
+    return stopping() or known[0].cancelled()
+
   with signals() as stopping:
     runner: Pool | Slurm = (
       Pool(known, jobs, stall, ended) if launcher == "local" else Slurm(known, slurm, stall, ended)
     )
-    stopped = runner.run(lambda: stopping() or known[0].cancelled())
+    stopped = runner.run(asked)
   left = [trial for trial in known if trial.result() is None]
   if not left:
     print(f"done: seqlab sweep report --workdir={root}")
@@ -62,6 +74,41 @@ def train(
     f"{again} tries them again"
   )
   return 1
+
+
+class Minutely:
+  """Says once a minute how far a sweep is: trials by state, steps a second of all that train, and
+  when the steps that are left would be done at that speed, if trials cost what they did so far.
+  """
+
+  def __init__(self, known: Sequence[Trial], now: Callable[[], float] = time.monotonic):
+    self._known, self._now = known, now
+    self._before = now(), self._steps()
+    self._due = now() + MINUTE
+
+  def look(self) -> None:
+    """Says it, where it is due."""
+    if (now := self._now()) < self._due:
+      return
+    self._due = now + MINUTE
+    states = {trial: progress(trial).state for trial in self._known}
+    count = collections.Counter(states.values())
+    parts = [f"{count[state]} {state}" for state in STATES if count[state]]
+    began, before = self._before
+    if (steps := self._steps()) > before:
+      speed = (steps - before) / (now - began)
+      unfinished = [trial for trial, now in states.items() if now in ("running", "waiting")]
+      left = sum(len(trial.runs()) * trial.steps() - self._of(trial) for trial in unfinished)
+      eta = datetime.timedelta(seconds=round(left / speed))
+      parts.append(f"{speed:.3g} steps/s, ETA {eta}")
+    print(f"{self._known[0].root}: {', '.join(parts)}", flush=True)
+
+  def _steps(self) -> int:
+    return sum(map(self._of, self._known))
+
+  def _of(self, trial: Trial) -> int:
+    """Steps that the runs of a trial have told of."""
+    return sum(metrics.last_step(run.folder) for run in trial.runs())
 
 
 def said(trial: Trial, now: Progress, metric: str) -> str:
