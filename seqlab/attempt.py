@@ -24,7 +24,7 @@ from seqlab import metrics
 from seqlab.errors import UserError, nearest
 from seqlab.exits import DIVERGED, DONE, LOST, STOPPED
 from seqlab.processes import ENDS
-from seqlab.sweeps import files, trials
+from seqlab.sweeps import files, hparams, trials
 from seqlab.sweeps.attempts import BEAT, Attempt, claim
 from seqlab.sweeps.trials import Trial
 
@@ -66,6 +66,7 @@ def run(workdir: str, trial: str, stall: float, launch: str = "") -> int:
   if code == STOPPED and one.paused(until):
     code = DONE
   attempt.finish(code, why)
+  hparams.write([one], known.values())
   return code
 
 

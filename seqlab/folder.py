@@ -5,8 +5,12 @@ card.md          the run in a page             tensorboard/    the same for Tens
 checkpoints/N    states after N steps          tokenizer/      what turns text to ids and back
 curves.png       the numbers over the steps    pictures/       of the validation set
 data.json        what else the model needs to know of its data: `seqlab.data.learned`
+time.jsonl       what the time went into, and goodput.json its sum: `seqlab.goodput`
+alerts.jsonl     what somebody should look at, if anything: `seqlab.alerts`
+tracked          what services call the run, where it is told to some: `seqlab.trackers`
 """
 
+import json
 import pathlib
 import shlex
 import sys
@@ -16,7 +20,7 @@ from typing import Any
 from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
-from seqlab import card, metrics, processes, runtime
+from seqlab import alerts, card, goodput, metrics, processes, runtime
 from seqlab import config as configs
 from seqlab.data.learned import Known, save_learned
 from seqlab.errors import UserError
@@ -57,15 +61,19 @@ def write_card(
   numbers: Mapping[str, Any],
   results: Mapping[str, float] | None = None,
 ) -> None:
-  """Writes the run's card, its tokenizer and data.json; `numbers` are of the model, `results` those
-  of the validation set. Of several processes the first one does.
+  """Writes the run's card, its tokenizer, data.json and goodput.json; `numbers` are of the model,
+  `results` those of the validation set. Of several processes the first one does.
   """
   if not processes.first():
     return
   save_learned(data, folder)
+  if spent := goodput.summary(folder):
+    (folder / goodput.SUMMARY).write_text(json.dumps(spent, indent=1) + "\n")
   sections = {
     "Command": f"`{shlex.join(['seqlab', *sys.argv[1:]])}`",
+    "Alerts": [alert["text"] for alert in alerts.read(folder)] or None,
     "Results": dict(results) if results else None,
+    "Time": goodput.told(spent) if spent else None,
     "Model": dict(numbers),
     "Data": data.about(),
     "Machine": {

@@ -64,6 +64,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "checkpoint.metric": ("loss", "what is best there: the lowest loss, or the highest accuracy"),
   "log.every": (10, "steps between lines of metrics"),
   "log.tensorboard": (True, "also write TensorBoard events"),
+  "log.to": ((), "where numbers go besides: wandb, trackio"),
+  "log.alert": ("", "command that is started at an alert, with its text; '' for none"),
   "log.profile": (0, "step from which a jax.profiler trace of 3 dispatches is written; 0 for none"),
   "mesh.data": (-1, "devices along each mesh axis; -1 takes what is left"),
   "mesh.fsdp": (1, "devices that share out parameters, and the batch"),
@@ -81,7 +83,7 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
 # What a tuple of each key looks like, for errors.
 TUPLES = {
   "lrs": "(0.001, 0.003)", "rates": "(('V', 0.1),)", "axes": "(('K', 'tensor'),)",
-  "plugins": "('mine.py',)",
+  "plugins": "('mine.py',)", "log.to": "('wandb',)",
 }  # fmt: skip
 REQUIRED = object()  # the value of a placeholder that is still to be filled
 

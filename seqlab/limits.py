@@ -5,6 +5,7 @@ A number that no part could use is refused before any data is read. Types are th
 """
 
 import math
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -16,6 +17,7 @@ from seqlab.leaves import by_path
 from seqlab.nn.stack import POLICIES
 from seqlab.positions import check_positions, positions
 from seqlab.spec import parse_one
+from seqlab.trackers import SERVICES
 
 CHOICES = {
   "model.norm": ("rms", "layer", "none"),
@@ -101,6 +103,18 @@ def check(config: Mapping[str, Any]) -> None:
       raise UserError(f"config.lrs: {lr!r} is not {POSITIVE}, such as 0.001")
     if config["lrs"].count(lr) > 1:
       raise UserError(f"config.lrs={config['lrs']}: {lr} comes twice")
+  for name in config["log"]["to"]:
+    if name not in SERVICES:
+      raise UserError(
+        f"config.log.to={config['log']['to']!r}: {name!r} is no service{nearest(name, SERVICES)}; "
+        f"choose from {', '.join(SERVICES)}"
+      )
+  try:
+    shlex.split(config["log"]["alert"])
+  except ValueError as error:
+    raise UserError(
+      f"config.log.alert={config['log']['alert']!r} is no command: {str(error).lower()}"
+    ) from None
   for pair in _pairs(config, "rates", "(selector, factor)", "('V', 0.1)"):
     selector, factor = pair
     if not isinstance(selector, str) or type(factor) not in (int, float):

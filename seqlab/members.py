@@ -19,10 +19,12 @@ from rich.console import Console
 from seqlab import axes, processes, programs
 from seqlab import config as configs
 from seqlab.adapt import adaptations
+from seqlab.alerts import Alerts
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.loader import Loader
 from seqlab.dispatches import dispatches
 from seqlab.errors import UserError
+from seqlab.goodput import Spent
 from seqlab.log import Log
 from seqlab.metrics import Clock, Nowhere, Writer
 from seqlab.objectives.base import Objective
@@ -30,6 +32,7 @@ from seqlab.pictures import write as write_pictures
 from seqlab.pictures.curves import Curves
 from seqlab.progress import Progress
 from seqlab.step import State, many_steps
+from seqlab.trackers import Tracker
 
 
 @dataclasses.dataclass
@@ -51,6 +54,7 @@ class Records:
   """Where a member's numbers, pictures and states go while it trains. A context manager.
 
   validate, picture: of a state. base: what checkpoints leave out. console: where progress is said.
+  spent: counts the time of these things.
   """
 
   def __init__(
@@ -63,22 +67,25 @@ class Records:
     machine: dict[str, Any],
     validate: Callable[[State], dict[str, float]],
     picture: Callable[[State], dict[str, Any]],
+    alerts: Alerts,
+    spent: Spent,
   ):
     config = member.config
     self.member = member
     self.valid: dict[str, float] = {}  # what the last validation told, if the last step had one
     self._objective, self._base, self._clock = objective, base, clock
-    self._validate, self._picture = validate, picture
-    self._metadata = dict(
-      config=dict(configs.flat(config)), data=member.loader.fingerprint, machine=machine
-    )
+    self._validate, self._picture, self._spent = validate, picture, spent
+    values = dict(configs.flat(config))
+    self._metadata = dict(config=values, data=member.loader.fingerprint, machine=machine)
     writes = processes.first()
-    where = member.folder, member.start, config.log.tensorboard
+    to = config.log.to * writes
+    others = [Tracker(service, member.folder, values, processes.tell) for service in to]
+    where = member.folder, member.start, config.log.tensorboard, others
     self._writer = Writer(*where) if writes else Nowhere()
     self._curves = Curves(member.folder) if writes else None
     self._progress = Progress(config.steps, member.start, console)
     stop = config.nonfinite == "stop"
-    self.log = Log(member.folder, self._writer, self._progress, clock, stop)
+    self.log = Log(member.folder, self._writer, self._progress, clock, stop, alerts)
 
   def keep(self, step: int, state: State, validate: bool) -> None:
     """Validates the state, where that is due, and saves it.
@@ -90,16 +97,18 @@ class Records:
     self.valid = self._validated(step, state) if validate else {}
     saved = {name: x for name, x in state["params"].items() if name not in self._base}
     ranked = self.valid if validate and self._objective.ranked else None
-    self.member.checkpoints.save(step, {**state, "params": saved}, ranked, self._metadata)
+    with self._spent.on("saving"):
+      self.member.checkpoints.save(step, {**state, "params": saved}, ranked, self._metadata)
 
   def _validated(self, step: int, state: State) -> dict[str, float]:
-    with self._clock.paused():
-      valid, pictures = self._validate(state), self._picture(state)
-    self.log.evaluated(step, valid, self._objective.warning(valid))
-    if self._curves:
-      self._writer.write_images(step, write_pictures(self.member.folder, step, pictures))
+    with self._spent.on("evaluating"):
       with self._clock.paused():
-        self._curves.seldom()
+        valid, pictures = self._validate(state), self._picture(state)
+      self.log.evaluated(step, valid, self._objective.warning(valid))
+      if self._curves:
+        self._writer.write_images(step, write_pictures(self.member.folder, step, pictures))
+        with self._clock.paused():
+          self._curves.seldom()
     return valid
 
   def __enter__(self) -> "Records":
@@ -111,7 +120,8 @@ class Records:
     return self
 
   def __exit__(self, *error: Any) -> None:
-    self._open.__exit__(*error)
+    with self._spent.on("saving"):
+      self._open.__exit__(*error)
 
 
 def runs_of(config: ConfigDict, workdir: str) -> list[tuple[ConfigDict, str]]:
@@ -137,6 +147,26 @@ def runs_of(config: ConfigDict, workdir: str) -> list[tuple[ConfigDict, str]]:
     own.update(changes | dict(lrs=(), seeds=1))
     made.append((own, workdir + under))
   return made
+
+
+def restored(checkpoints: Checkpoints, shapes: Any, loader: Loader) -> tuple[State, int] | None:
+  """The newest good state and its step; None where there is none.
+
+  shapes: of the state, with their shardings.
+
+  Raises:
+    UserError: it was trained on other data.
+  """
+  found = checkpoints.restore(shapes)
+  if found is None:
+    return None
+  state, step, metadata = found
+  if metadata["data"] != loader.fingerprint:
+    raise UserError(
+      "the data is not what this run began with (other source files, or another version of them); "
+      "bring them back, or give another --workdir"
+    )
+  return state, step
 
 
 def by_start(members: Sequence[Member]) -> Iterator[list[Member]]:

@@ -13,14 +13,16 @@ import math
 import os
 import pathlib
 import time
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 from seqlab.errors import UserError
+from seqlab.events import Events
 
 Sums = Mapping[str, tuple[Any, Any]]
 
 FILE = "metrics.jsonl"
+_END = 16_384  # bytes that a line is surely in
 
 
 def means(sums: Sums) -> dict[str, float]:
@@ -40,17 +42,45 @@ def read(workdir: str | os.PathLike) -> list[dict[str, Any]]:
   return found
 
 
+def last_step(workdir: str | os.PathLike) -> int:
+  """Returns the last step that a run has told of, by the end of its file; 0 where there is none."""
+  path = pathlib.Path(workdir) / FILE
+  if not path.exists():
+    return 0
+  with open(path, "rb") as file:
+    file.seek(max(file.seek(0, os.SEEK_END) - _END, 0))
+    for line in reversed(file.read().splitlines()):
+      with contextlib.suppress(ValueError):  # one that is torn or cut
+        return json.loads(line)["step"]
+  return 0
+
+
+class Other(Protocol):
+  """Something else that numbers are handed to, such as a `trackers.Tracker`."""
+
+  def write(self, step: int, numbers: Mapping[str, float]) -> None: ...
+
+  def close(self) -> None: ...
+
+
 class Writer:
   """Appends to `workdir/metrics.jsonl` and to TensorBoard events in `workdir/tensorboard`.
 
   `start` is the number of steps done so far: what an earlier run wrote beyond it is dropped, since
   those steps are run again. Each line holds `step`, `time` (seconds since 1970) and the numbers as
-  they are; those that are not finite are null, as JSON has no name for them.
+  they are; those that are not finite are null, as JSON has no name for them. `others` are handed
+  the same numbers, and closed with this.
   """
 
-  def __init__(self, workdir: str | os.PathLike, start: int = 0, tensorboard: bool = True):
-    self._path = pathlib.Path(workdir) / FILE
-    self._events: _Events | None = None
+  def __init__(
+    self,
+    workdir: str | os.PathLike,
+    start: int = 0,
+    tensorboard: bool = True,
+    others: Sequence[Other] = (),
+  ):
+    self._path, self._others = pathlib.Path(workdir) / FILE, others
+    self._events: Events | None = None
     with self._blaming_the_disk():
       self._path.parent.mkdir(parents=True, exist_ok=True)
       kept = [line for line in read(workdir) if line["step"] <= start]
@@ -60,7 +90,7 @@ class Writer:
       # Unbuffered: a kill loses no line that was written.
       self._file = open(self._path, "ab", buffering=0)  # noqa: SIM115
       if tensorboard:
-        self._events = _Events(self._path.parent / "tensorboard", start)
+        self._events = Events(self._path.parent / "tensorboard", start)
 
   def write(self, step: int, numbers: Mapping[str, float]) -> None:
     """Writes the numbers known after `step` steps.
@@ -76,6 +106,8 @@ class Writer:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
       if self._events is not None:
         self._events.write(int(step), values)
+    for other in self._others:
+      other.write(int(step), values)
 
   def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
     """Shows PNGs in TensorBoard."""
@@ -88,6 +120,8 @@ class Writer:
     if self._events is not None:
       with self._blaming_the_disk():
         self._events.close()
+    for other in self._others:
+      other.close()
 
   def __enter__(self) -> "Writer":
     return self
@@ -117,42 +151,6 @@ class Nowhere(Writer):
 
   def close(self) -> None:
     pass
-
-
-class _Events:
-  """TensorBoard events, written here and now: tensorboardX's SummaryWriter hands them to a thread
-  that a full disk ends, after which its queue fills and the run waits for ever.
-  """
-
-  def __init__(self, folder: pathlib.Path, start: int):
-    from tensorboardX.event_file_writer import EventsWriter
-    from tensorboardX.proto.event_pb2 import Event, SessionLog
-    from tensorboardX.proto.summary_pb2 import Summary
-
-    folder.mkdir(exist_ok=True)
-    self._event, self._summary, self._flushed = Event, Summary, time.monotonic()
-    # The suffix keeps two runs of one second apart, which would otherwise share a file name.
-    self._file = EventsWriter(str(folder / "events"), f".{start}")
-    # What an earlier run wrote from the next step on does not count.
-    purge = SessionLog(status=SessionLog.START)
-    self._file.write_event(Event(step=start + 1, wall_time=time.time(), session_log=purge))
-
-  def write(self, step: int, values: Mapping[str, float]) -> None:
-    self._add(step, [self._summary.Value(tag=k, simple_value=v) for k, v in values.items()])
-
-  def write_images(self, step: int, images: Mapping[str, bytes]) -> None:
-    made = {name: self._summary.Image(encoded_image_string=png) for name, png in images.items()}
-    self._add(step, [self._summary.Value(tag=name, image=image) for name, image in made.items()])
-
-  def _add(self, step: int, values: list[Any]) -> None:
-    summary = self._summary(value=values)
-    self._file.write_event(self._event(step=step, wall_time=time.time(), summary=summary))
-    if time.monotonic() > self._flushed + 10:
-      self._file.flush()
-      self._flushed = time.monotonic()
-
-  def close(self) -> None:
-    self._file.close()
 
 
 class Clock:

@@ -12,13 +12,14 @@ from typing import Any
 
 from rich.live import Live
 
-from seqlab import table
+from seqlab import alerts, table
 from seqlab.errors import UserError
 from seqlab.sweeps import launch, trials
 from seqlab.sweeps import slurm as slurm_jobs
 from seqlab.sweeps.declared import has
 from seqlab.sweeps.report import report
 from seqlab.sweeps.states import STATES, UNDER_WAY, Listed, outcomes, progress
+from seqlab.sweeps.trials import Run
 
 EVERY = 2.0  # seconds between looks of `status --watch`
 
@@ -116,7 +117,7 @@ def _status(root: pathlib.Path, watch: bool, metric: str) -> int:
         rows.append((
           one.run.named, trial.id, one.state, f"{one.step:,}/{trial.steps():,}",
           "" if value is None else f"{value:.4f}", str(now.attempts),
-          now.note or queued.get(trial.id, ""),
+          "; ".join(filter(None, (_alerts(one.run), now.note or queued.get(trial.id, "")))),
         ))  # fmt: skip
     heads = ("trial", "id", "state", "step", metric, "attempts", "")
     return table.made(title, heads, rows)
@@ -130,3 +131,8 @@ def _status(root: pathlib.Path, watch: bool, metric: str) -> int:
       time.sleep(EVERY)
       live.update(shown(), refresh=True)
   return 0
+
+
+def _alerts(run: Run) -> str:
+  """The alerts of a run in a line, '' where there are none."""
+  return "; ".join(f"alert: {alert['text']}" for alert in alerts.read(run.folder))

@@ -7,6 +7,7 @@ moment before a checkpoint wait.
 
 import contextlib
 import functools
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -16,18 +17,19 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 from rich.console import Console
 
-from seqlab import axes, build, flops, model_flops, processes, runtime
+from seqlab import axes, build, flops, model_flops, processes, runtime, trackers
+from seqlab.alerts import Alerts, Stall
 from seqlab.bases import begin, with_base
 from seqlab.checkpoint import Checkpoints
 from seqlab.data.arrays import Arrays
 from seqlab.data.learned import Known, learned_from
 from seqlab.data.loader import Loader
 from seqlab.dispatches import passed, profiler
-from seqlab.errors import UserError
 from seqlab.exits import DIVERGED, STOPPED
 from seqlab.folder import claim, describe, write_card
+from seqlab.goodput import Spent
 from seqlab.log import Diverged
-from seqlab.members import Member, Records, Together, by_start, runs_of
+from seqlab.members import Member, Records, Together, by_start, restored, runs_of
 from seqlab.metrics import Clock
 from seqlab.objectives.base import Objective
 from seqlab.prepare import data_of
@@ -42,13 +44,15 @@ def run(config: ConfigDict, workdir: str, until: int = 0) -> int:
   several seeds or learning rates each has its run in a folder of WORKDIR. Where several processes
   are started on one run, each takes part in it.
   """
+  began = time.time()
   with processes.joined():
-    return _run(config, workdir, until)
+    return _run(config, workdir, until, began)
 
 
-def _run(config: ConfigDict, workdir: str, until: int) -> int:
+def _run(config: ConfigDict, workdir: str, until: int, began: float) -> int:
   config = sized(config)
   build.check(config)
+  trackers.check(config.log.to)
   runs = runs_of(config, workdir)
   mesh = build.make_mesh(config)
   folders = [claim(where, own) for own, where in runs]
@@ -73,7 +77,7 @@ def _run(config: ConfigDict, workdir: str, until: int) -> int:
 
     def opened(one: Member) -> Member:
       """A run at its newest checkpoint, or at its beginning."""
-      if found := restore(one.checkpoints, initial, one.loader):
+      if found := restored(one.checkpoints, initial.shapes, one.loader):
         return replace(one, state=found[0], start=found[1])
       fresh = initial.make(one.config.seed)
       return replace(one, state=begin(one.config, objective, fresh, learned, base), start=0)
@@ -92,14 +96,15 @@ def _run(config: ConfigDict, workdir: str, until: int) -> int:
     while groups:
       group = groups.pop(0)
       try:
-        code = train(group, data, objective, make_optimizers, base, mesh, stopping, until)
+        code = train(group, data, objective, make_optimizers, base, mesh, stopping, until, began)
       except Diverged as failure:  # the others go on without it, from where they were saved
-        diverged = True
+        diverged, began = True, time.time()
         others = [opened(one) for one in group if one.folder != failure.folder]
         groups += by_start([one for one in others if one.start < config.steps])
       else:
         if code:
           return code
+        began = time.time()
   return DIVERGED if diverged else STOPPED if early else 0
 
 
@@ -112,9 +117,10 @@ def train(
   mesh: Mesh,
   stopping: Callable[[], bool],
   until: int,
+  began: float,
 ) -> int:
   """Takes runs that are at the same step to their end, or to step `until`, and returns the exit
-  code. make_optimizers: of a learning rate.
+  code. make_optimizers: of a learning rate. began: when their time began, in seconds since 1970.
 
   Raises:
     Diverged: one of them cannot go on, after saying so.
@@ -135,12 +141,13 @@ def train(
   if len(members) > 1:
     print(f"in one program: {', '.join(member.where for member in members)}", flush=True)
 
+  def card(record: Records, valid: dict[str, float]) -> None:
+    write_card(record.member.folder, record.member.config, data, mesh, model, valid)
+
   def finish(record: Records) -> None:
-    valid, member = record.valid, record.member
-    if valid:
-      write_card(member.folder, member.config, data, mesh, model, valid)
-    said = "".join(f"  {name} {value:.4f}" for name, value in valid.items())
-    print(f"done: {member.where}{said}", flush=True)
+    card(record, record.valid)
+    said = "".join(f"  {name} {value:.4f}" for name, value in record.valid.items())
+    print(f"done: {record.member.where}{said}", flush=True)
 
   def make_step(seed: Any, lr: Any) -> Callable:
     return make_train_step(
@@ -153,9 +160,13 @@ def train(
     )
 
   together = Together(members, make_step, mesh)
-  machine = runtime.describe()
+  machine, writes = runtime.describe(), processes.first()
   clock = Clock(config.steps, *work_of(config, data, model, mesh), window=20 * len(members))
+  alerts = [Alerts(m.folder, m.where, config.log.alert, processes.tell, writes) for m in members]
+  folders = [member.folder for member in members] * writes
   with contextlib.ExitStack() as stack:
+    watch = Stall(alerts[0].give).look
+    spent = stack.enter_context(Spent(folders, members[0].start, began, watch))
     eval_step = jax.jit(make_eval_step(objective))
     records = []
     for number, member in enumerate(members):
@@ -164,15 +175,19 @@ def train(
         member, objective, base, clock, shown, machine,
         validation(member.config, objective, data, mesh, eval_step),
         picturing(member.config, objective, data, mesh),
+        alerts[number], spent,
       )))  # fmt: skip
     folder = members[0].folder
     profile = stack.enter_context(profiler(config.log.profile, config.inner_steps, folder))
     batches = stack.enter_context(together.batches())
     state, step = together.begin(), members[0].start
     try:
-      for before, step, batch in batches:  # a dispatch takes the runs from `before` steps to `step`
+      # a dispatch takes the runs from `before` steps to `step`
+      for before, step, batch in spent.waited(batches):
         profile(step)
-        state, metrics = together.dispatch(state, batch)
+        with spent.dispatching(step - before):
+          state, metrics = together.dispatch(state, batch)
+        spent.dispatched(step, metrics)
         due = functools.partial(passed, before, step, config.steps)
         for record, own in zip(records, together.apart(metrics), strict=True):
           record.log.dispatched(step, own, due(config.log.every))
@@ -182,45 +197,38 @@ def train(
             record.log.flush()  # before any is saved, so that all are at one step if one diverged
           for record, own in zip(records, together.apart(state), strict=True):
             record.keep(step, own, validate)
+          spent.note(step)
         if stop:
           break
       for record in records:
         record.log.flush()
     except Diverged as failure:
-      for member in members:
-        member.checkpoints.wait()
+      with spent.on("saving"):
+        for member in members:
+          member.checkpoints.wait()
+      spent.note(step)
       (lost,) = (member for member in members if member.folder == failure.folder)
       of, latest = lost.where, lost.checkpoints.latest or 0
       processes.tell(f"seqlab: {of}: {failure}; the last good checkpoint is of step {latest}")
       for record in records:
-        if record.member is not lost and record.member.checkpoints.latest == config.steps:
+        if record.member is lost:
+          card(record, {})
+        elif record.member.checkpoints.latest == config.steps:
           finish(record)
       raise
-    for member in members:
-      member.checkpoints.wait()
+    with spent.on("saving"):
+      for member in members:
+        member.checkpoints.wait()
+  spent.note(step)
   if step < config.steps:
+    for record in records:
+      card(record, record.valid)
     again = "the same command" + " without --until" * (0 < until <= step)
     processes.tell(f"stopped, saved at step {step} of {config.steps}; {again} goes on")
     return STOPPED
   for record in records:
     finish(record)
   return 0
-
-
-def restore(
-  checkpoints: Checkpoints, initial: build.Initial, loader: Loader
-) -> tuple[State, int] | None:
-  """The newest good state and its step; None where there is none."""
-  restored = checkpoints.restore(initial.shapes)
-  if restored is None:
-    return None
-  state, step, metadata = restored
-  if metadata["data"] != loader.fingerprint:
-    raise UserError(
-      "the data is not what this run began with (other source files, or another version of them); "
-      "bring them back, or give another --workdir"
-    )
-  return state, step
 
 
 def flops_per_step(objective: Objective, state: State, loader: Loader) -> int:

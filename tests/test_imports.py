@@ -27,7 +27,9 @@ ROOMS = {
   "plugins": "errors",
   "runtime": "",
   "flops": "",
-  "metrics": "errors",
+  "events": "",
+  "metrics": "errors events",
+  "trackers": "errors",
   "ops": "",
   "axes": "errors leaves",
   "data": "errors spec",
@@ -47,7 +49,7 @@ ROOMS = {
   # Where a config becomes what runs.
   "config": "errors spec keys",
   "positions": "errors spec nn",
-  "limits": "errors spec keys leaves axes nn adapt positions",
+  "limits": "errors spec keys leaves axes nn adapt positions trackers",
   "networks": "errors spec nn models",
   "sizing": "errors spec leaves models limits networks",
   "heads": "errors data",
@@ -68,10 +70,12 @@ ROOMS = {
   "programs": "",
   "table": "",
   "results": "errors scores",
-  "log": "metrics progress",
+  "alerts": "",
+  "goodput": "",
+  "log": "metrics progress alerts",
   "inspection": "data",
   "prepare": "errors data inspection",
-  "folder": "errors runtime metrics data config card processes",
+  "folder": "errors runtime metrics data config card processes alerts goodput",
   "dispatches": "data",
   "trained": "errors axes data pretrained objectives adapt config positions build bases prepare",
   "texts": "errors trained",
@@ -80,7 +84,7 @@ ROOMS = {
   "table",
   "validation": "axes data objectives step build evaluate",
   "members": "errors metrics axes data checkpoint objectives adapt step config log progress "
-  "processes programs pictures dispatches",
+  "processes programs pictures dispatches alerts goodput trackers",
   "generate": "errors beam scores results table trained texts",
   "maps": "errors spec data pictures generate trained texts",
   "predictors": "errors spec axes data objectives build scores trained texts evaluate",
@@ -96,13 +100,13 @@ ROOMS = {
   "mutants": "nn ops",
   "check": "errors spec plugins runtime nn laws table mutants",
   "train": "errors exits runtime flops metrics axes data checkpoint pretrained objectives "
-  "model_flops adapt step sizing build bases processes log prepare folder dispatches validation "
-  "members",
+  "model_flops adapt step sizing build bases processes alerts goodput log prepare folder "
+  "dispatches validation members trackers",
   "diagnosis": "flops axes checkpoint",
   "doctor": "errors runtime metrics config train diagnosis",
-  "sweeps": "errors exits keys plugins runtime metrics data pretrained objectives config sizing "
-  "build bases signals programs scores pictures table prepare",
-  "sweep": "errors table sweeps",
+  "sweeps": "errors exits keys plugins runtime events metrics data pretrained objectives config "
+  "sizing build bases signals programs scores pictures table prepare trackers",
+  "sweep": "errors alerts table sweeps",
   "attempt": "errors exits metrics processes sweeps",
   "comparison": "errors spec leaves plugins runtime metrics axes data models objectives "
   "model_flops step config networks sizing build decode scores pictures progress table prepare "
@@ -130,7 +134,9 @@ OUTSIDE = {
   "jieba": "",  # these three by name, where a step of cleaning needs one
   "opencc": "",
   "datasketch": "",
-  "tensorboardX": "metrics",
+  "tensorboardX": "events",
+  "wandb": "trackers",
+  "trackio": "trackers",
   "matplotlib": "pictures",
   "PIL": "pictures",
   "sklearn": "data",
@@ -138,14 +144,16 @@ OUTSIDE = {
 }
 # Help and preparing data never wait for jax.
 WITHOUT_JAX = (
-  "errors spec keys metrics data config card progress inspection prepare flags commands cli sweep "
-  "attempt"
+  "errors spec keys events metrics trackers alerts data config card progress inspection prepare "
+  "flags commands cli sweep attempt"
 )
 LAZY = (
   "datasets",
   "tokenizers",
   "regex",
   "tensorboardX",
+  "wandb",
+  "trackio",
   "matplotlib",
   "PIL",
   "sklearn",

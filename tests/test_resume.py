@@ -16,7 +16,7 @@ import jax
 import numpy as np
 import pytest
 
-from seqlab import checkpoint, leaves, stored
+from seqlab import checkpoint, goodput, leaves, stored
 
 STEPS = 60
 
@@ -92,7 +92,7 @@ def test_kill_9_at_random_moments_and_a_damaged_checkpoint_change_no_bit(uninter
   kills, draw = request.config.getoption("--kills"), random.Random(os.urandom(8))
   workdir = uninterrupted / f"killed{kills}"
   argv, folder = command(uninterrupted, workdir.name), workdir / "checkpoints"
-  damaged = False
+  damaged, began = False, time.time()
   for _ in range(kills):
     process = start(argv)
     aim = newest(folder) + draw.randint(1, max(STEPS // kills - 4, 1))
@@ -111,6 +111,9 @@ def test_kill_9_at_random_moments_and_a_damaged_checkpoint_change_no_bit(uninter
   _, err = finish(argv)
   assert damaged, "no checkpoint was there to damage"
   assert list(folder.glob("*.bad*")), err
+  spent, wall = goodput.summary(workdir), time.time() - began
+  assert spent["attempts"] == kills + 1 and spent["lost"]["again"] > 0 < spent["lost"]["down"]
+  assert 0 < spent["productive"] < spent["wall"] < wall
   whole, killed = bits(uninterrupted / "whole"), bits(workdir)
   assert whole.keys() == killed.keys()
   for path in whole:

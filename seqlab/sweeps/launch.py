@@ -8,6 +8,7 @@ from seqlab.errors import UserError
 from seqlab.exits import STOPPED
 from seqlab.signals import signals
 from seqlab.sweeps import trials
+from seqlab.sweeps.minutely import Minutely
 from seqlab.sweeps.pool import Pool
 from seqlab.sweeps.slurm import Slurm
 from seqlab.sweeps.states import OVER, Listed, Progress, outcomes, progress
@@ -47,13 +48,19 @@ def train(
     done.update([trial.id] * (now.state in OVER))
     print(f"{len(done)}/{sweep.whole}  {trial.named}: {said(trial, now, metric)}", flush=True)
 
+  minutely = Minutely(root, sweep)
+
+  def asked() -> bool:
+    minutely.look()
+    return stopping() or (root / trials.CANCELLED).exists()
+
   with signals() as stopping:
     runner: Pool | Slurm = (
       Pool(root, sweep.left, jobs, stall, ended)
       if launcher == "local"
       else Slurm(root, sweep.left, slurm, stall, ended)
     )
-    stopped = runner.run(lambda: stopping() or (root / trials.CANCELLED).exists())
+    stopped = runner.run(asked)
   left = [trial for trial in sweep.trials if progress(trial).state not in OVER]
   if not left and not stopped:
     print(f"done: seqlab sweep report --workdir={root}")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import jax
 from ml_collections import ConfigDict
 
-from seqlab import build, plugins, pretrained, runtime
+from seqlab import build, plugins, pretrained, runtime, trackers
 from seqlab import config as configs
 from seqlab.bases import best_or_latest, read_config
 from seqlab.data.learned import Known, learned_from
@@ -78,6 +78,7 @@ class Resolver:
     plugins.load(config.plugins)
     config = sized(config)
     build.check(config)
+    trackers.check(config.log.to)
     reads = *config.data.to_dict().values(), config.length, config.objective
     if reads not in self._known:
       self._known[reads] = data_of(config)

@@ -1,5 +1,5 @@
-"""What came of a sweep: report.csv, a row for each run; a table of means over seeds, or of a search
-its trials by rank, with a picture.
+"""What came of a sweep: report.csv, a row for each run; TensorBoard's HParams; means over seeds, or
+of a search its trials by rank, with a picture.
 """
 
 import csv
@@ -12,7 +12,7 @@ from seqlab import metrics, table
 from seqlab.errors import UserError
 from seqlab.pictures.search import search as drawn
 from seqlab.scores.seeds import student
-from seqlab.sweeps import trials
+from seqlab.sweeps import hparams, trials
 from seqlab.sweeps.launch import said
 from seqlab.sweeps.rules import Rules
 from seqlab.sweeps.states import OVER, Outcome, Progress, outcomes, progress
@@ -32,6 +32,7 @@ def report(root: pathlib.Path, metric: str) -> int:
     UserError: the runs have no such number.
   """
   known = trials.read(root)
+  hparams.write(known, known)
   runs = [(trial, one) for trial in known for one in outcomes(trial)]
   now = {trial: progress(trial) for trial in known}
   measured = sorted(
