@@ -185,6 +185,7 @@ MESHES = dict(
   fsdp=["mesh.data=1", "mesh.fsdp=8"],
   tensor=["mesh.data=2", "mesh.tensor=4"],
   both=["mesh.data=1", "mesh.fsdp=4", "mesh.tensor=2"],
+  sequence=["mesh.data=2", "mesh.sequence=4"],
 )
 
 
@@ -225,6 +226,11 @@ def test_parameters_that_are_shared_out_are_gathered_and_take_less(steps):
   assert of["fsdp"].state < 0.2 * of["data"].state
   assert of["data"].products == of["fsdp"].products
   assert of["data"].model_products == pytest.approx(of["data"].products, rel=0.1)
+
+
+def test_a_sequence_that_is_shared_out_is_nowhere_whole(steps):
+  kinds = {one.kind for one in steps["sequence"].collectives}
+  assert kinds == {"collective-permute", "all-reduce"}
 
 
 def test_remat_computes_more():
