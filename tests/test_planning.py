@@ -233,6 +233,15 @@ def test_a_sequence_that_is_shared_out_is_nowhere_whole(steps):
   assert kinds == {"collective-permute", "all-reduce"}
 
 
+def test_microbatches_send_no_more_than_as_many_steps(steps):
+  """Each sums its gradients over the devices, as what is summed up is laid out as parameters are:
+  four send what four steps would, nothing beside it.
+  """
+  config, plan = planner("accumulate=4", *MESHES["data"])
+  (one,), (four,) = (step.collectives for step in (steps["data"], plan.plan(config).step))
+  assert one.kind == four.kind == "all-reduce" and one.size < four.size <= 4 * one.size
+
+
 def test_remat_computes_more():
   products = {}
   for remat in ("none", "full"):
