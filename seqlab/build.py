@@ -119,6 +119,7 @@ def make_mesh(config: ConfigDict) -> Mesh:
   """The mesh over all devices, one where runs share a program, checked against its batch."""
   several = config.seeds > 1 or config.lrs
   mesh = axes.make_mesh(config.mesh, jax.devices()[:1] if several else None)
+  limits.check_host(config, mesh.devices.flat[0])
   ways = mesh.shape["data"] * mesh.shape["fsdp"]
   rows = config.batch // config.accumulate
   if ways % jax.process_count():
@@ -255,6 +256,5 @@ def initial_state(
   shapes = jax.eval_shape(fresh, jax.random.key(0))
   players = shapes["params"]
   limits.check_selectors(config, players if len(players) > 1 else next(iter(players.values())))
-  shardings = axes.sharding(shapes, mesh)
-  make = jax.jit(fresh, out_shardings=shardings)
+  make = jax.jit(fresh, out_shardings=axes.sharding(shapes, mesh))
   return Initial(axes.laid(shapes, mesh), lambda seed: make(jax.random.key(seed)))

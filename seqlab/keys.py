@@ -46,7 +46,8 @@ DEFAULTS: dict[str, tuple[Any, str]] = {
   "model.vocab": (0, "rows of the embedding; 0 for the tokenizer's ids"),
   "model.dropout": (0.0, "on embeddings and on both branches of a block"),
   "model.dtype": ("float32", "of activations: float32 or bfloat16; parameters stay float32"),
-  "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), full"),
+  "model.remat": ("none", "computed anew in the backward pass: none, dots (keep products), offload "
+    "(keep them in the host's memory), full"),
   "model.unroll": (0, "blocks compiled at once; 0 for all up to 12, else one in a loop"),
   "data.source": ("embedded()", "text, jsonl, csv, parquet, hub, embedded, parallel, labelled, "
     "conll, entities, additions, oracle, | mixes; arrays: idx, npz, digits, ring, grid, adding, "

@@ -76,6 +76,22 @@ def test_losses_are_the_same_on_other_meshes(sizes):
   laws.sharding(mixer("attention(heads=4)"), sizes)
 
 
+ALONG = (
+  "attention(heads=4, kv_heads=2, window=5, qk_norm=True)",
+  "min_gru()",
+  "mamba2(states=8)",
+  *(
+    pytest.param(spec, marks=pytest.mark.slow)
+    for spec in ("mla(heads=2)", "differential_attention(heads=2)", "lstm()", "rg_lru()")
+  ),
+)
+
+
+@pytest.mark.parametrize("spec", ALONG)
+def test_gradients_are_the_same_where_time_is_shared_out(spec):
+  laws.sharding(mixer(spec), dict(data=2, sequence=4))
+
+
 def test_every_registered_mixer_is_a_member():
   assert {parse_one(spec).name for spec in SPECS} == set(MIXERS)
 

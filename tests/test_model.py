@@ -10,7 +10,10 @@ import numpy as np
 import pytest
 from drawn import drawn
 
+from seqlab import build
+from seqlab import config as configs
 from seqlab.checkpoint import Checkpoints
+from seqlab.errors import UserError
 from seqlab.flops import count
 from seqlab.leaves import by_path
 from seqlab.models.classifier import Classifier
@@ -21,7 +24,7 @@ from seqlab.nn.mixers import MIXERS
 from seqlab.nn.mixers.attention import Attention
 from seqlab.nn.stack import Block, Layer
 from seqlab.objectives import Classification, LanguageModel
-from seqlab.ops.backend import reference_forms
+from seqlab.ops.backend import forced_backend, reference_forms
 from seqlab.pretrained import partial_restore
 from seqlab.spec import make, parse
 
@@ -80,7 +83,13 @@ PATTERN = "attention(heads=2) | min_gru()"
 
 @pytest.mark.parametrize(
   "how",
-  [dict(unroll=1), dict(remat="dots"), dict(remat="full"), dict(unroll=1, remat="full")],
+  [
+    dict(unroll=1),
+    dict(remat="dots"),
+    dict(remat="offload"),
+    dict(remat="full"),
+    dict(unroll=1, remat="full"),
+  ],
   ids=str,
 )
 def test_how_depth_runs_changes_no_loss_and_no_gradient(how):
@@ -168,7 +177,7 @@ def test_remat_computes_again_what_its_name_says():
       ).products
 
   forward, usual = products("none")
-  assert products("dots") == (forward, usual)
+  assert products("dots") == products("offload") == (forward, usual)
   # The gates' product and the first of the channel mixing; what the second gives nobody reads.
   again = 4 * B * T * (2 * D * 2 * D + 2 * D * 2 * D)
   assert products("full") == (forward, usual + again)
@@ -361,6 +370,31 @@ def test_classification_counts_real_rows_alone():
   assert float(both["accuracy"][0]) == np.sum(log_p.argmax(-1) == [0, 2])
   one = objective.loss("model", params, {**b, "weight_B": np.array([1.0, 0.0])}, None, {})[1]
   assert float(one["loss"][0]) == pytest.approx(nll[0], rel=1e-5) and float(one["loss"][1]) == 1
+
+
+def test_products_wait_in_the_memory_of_the_host():
+  """In the forms of accelerators; that of a CPU keeps no product of `dense`."""
+
+  def sent(remat):
+    module = decoder("min_gru()", 4, Plain(ratio=2), remat=remat)
+    objective = LanguageModel(Network(module))
+
+    def loss(params):
+      return objective.loss("model", {"model": params}, batch(), None, {})[0]
+
+    with forced_backend("tpu"):
+      return str(jax.make_jaxpr(jax.grad(loss))(params_of(module))).count("MemorySpace.Host")
+
+  # The gates' product and the first of the channel mixing; what the second gives nobody reads.
+  assert (sent("dots"), sent("offload")) == (0, 2)
+
+
+def test_devices_that_reach_no_memory_of_the_host_are_told_of(monkeypatch):
+  config = configs.load("", ["model.remat=offload"])
+  build.make_mesh(config)
+  monkeypatch.setattr("seqlab.limits.HOST", "memory of no kind")
+  with pytest.raises(UserError, match="'dots' and 'full' need none"):
+    build.make_mesh(config)
 
 
 @pytest.mark.parametrize(("remat", "share"), [("full", 0.6), ("dots", 1.0)])

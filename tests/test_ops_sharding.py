@@ -1,6 +1,8 @@
 """Ops under a mesh of eight devices: the same values and gradients, and no gather of what is
 sharded."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,6 +14,7 @@ from seqlab.ops.cross_entropy import chunked_cross_entropy
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_recurrence import linear_recurrence
 from seqlab.ops.lstm import lstm
+from seqlab.planning import counts, hlo
 
 P = PartitionSpec
 LABELS = np.random.default_rng(0).integers(0, 16, (4, 8)).astype(np.int32)
@@ -56,6 +59,35 @@ def test_same_on_a_mesh(name):
   spread = jax.device_put(x, NamedSharding(mesh, P("data", "sequence")))
   got = gradients(spread, jax.device_put(y, NamedSharding(mesh, P())))
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), got, want)
+
+
+@pytest.mark.parametrize("form", ["sequential", "associative"])
+def test_parts_of_a_recurrence_tell_each_other_two_numbers_a_channel(form):
+  """Of complex numbers, with resets and a first state; what is sent is as much for any length."""
+  if jax.device_count() < 8:
+    pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
+  draw, sent, mesh = np.random.default_rng(2), [], _mesh(2, 4)
+
+  def found(a, b, h, dy, axis):
+    recur = functools.partial(linear_recurrence, form=form, axis=axis)
+    y, back = jax.vjp(recur, a, b, h)
+    return y, *back(dy)
+
+  for length in (8, 64):
+    a, b, dy = draw.normal(size=(3, 4, length, 6)) + 1j * draw.normal(size=(3, 4, length, 6))
+    a = np.where(draw.random((4, length, 1)) < 0.1, 0, a / abs(a) * 0.9)
+    given = [jnp.asarray(x, jnp.complex64) for x in (a, b, b[:, 0], dy)]
+
+    wanted = jax.jit(lambda *given: found(*given, None))(*given)
+    time = NamedSharding(mesh, P("data", "sequence"))
+    given = jax.device_put(given, [time, time, NamedSharding(mesh, P("data")), time])
+    with jax.set_mesh(mesh):
+      compiled = jax.jit(lambda *given: found(*given, "sequence")).lower(*given).compile()
+    for got, want in zip(compiled(*given), wanted, strict=True):
+      np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    gathered = counts.collectives(hlo.read(compiled.as_text()), 8)
+    sent.append({one.kind: one.size for one in gathered if one.kind != "collective-permute"})
+  assert sent[0] == sent[1] and set(sent[0]) == {"all-gather", "all-reduce"}
 
 
 def test_dense_gathers_nothing():

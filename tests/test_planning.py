@@ -185,6 +185,7 @@ MESHES = dict(
   fsdp=["mesh.data=1", "mesh.fsdp=8"],
   tensor=["mesh.data=2", "mesh.tensor=4"],
   both=["mesh.data=1", "mesh.fsdp=4", "mesh.tensor=2"],
+  sequence=["mesh.data=2", "mesh.sequence=4"],
 )
 
 
@@ -225,6 +226,20 @@ def test_parameters_that_are_shared_out_are_gathered_and_take_less(steps):
   assert of["fsdp"].state < 0.2 * of["data"].state
   assert of["data"].products == of["fsdp"].products
   assert of["data"].model_products == pytest.approx(of["data"].products, rel=0.1)
+
+
+def test_a_sequence_that_is_shared_out_is_nowhere_whole(steps):
+  kinds = {one.kind for one in steps["sequence"].collectives}
+  assert kinds == {"collective-permute", "all-reduce"}
+
+
+def test_microbatches_send_no_more_than_as_many_steps(steps):
+  """Each sums its gradients over the devices, as what is summed up is laid out as parameters are:
+  four send what four steps would, nothing beside it.
+  """
+  config, plan = planner("accumulate=4", *MESHES["data"])
+  (one,), (four,) = (step.collectives for step in (steps["data"], plan.plan(config).step))
+  assert one.kind == four.kind == "all-reduce" and one.size < four.size <= 4 * one.size
 
 
 def test_remat_computes_more():

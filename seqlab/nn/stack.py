@@ -18,9 +18,11 @@ from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention, Memory
 from seqlab.nn.layers import NOTES, Norm, note
 from seqlab.nn.mixers.base import Mixer
 
+HOST = "pinned_host"  # the kind of memory that devices copy to and from beside their work
 POLICIES = {
   "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
   "full": jax.checkpoint_policies.nothing_saveable,
+  "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", HOST),
 }
 
 

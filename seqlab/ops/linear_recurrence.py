@@ -4,11 +4,18 @@ RG-LRU.
 Owes the rest: computed and returned in float32 at least, gradients to a, b and the initial h. Its
 gradient is the same recurrence run backwards: with g_t the gradient of h_t alone, s_t = g_t +
 a_{t+1} s_{t+1} gives db_t = s_t, da_t = s_t h_{t-1} and dh_0 = a_1 s_1.
+
+Where time is shared out along an axis of the mesh, a part is a step of the same kind: it takes h to
+(product of its a) h + (its last state from zero). These two numbers a channel are all that devices
+tell each other; each runs through its part twice, from zero and then from the state before it.
 """
+
+import functools
 
 import jax
 import jax.numpy as jnp
 from jax import lax
+from jax.sharding import PartitionSpec
 
 from seqlab.ops.backend import backend, wide
 
@@ -26,18 +33,18 @@ def linear_recurrence_naive(a_BTF, b_BTF, h_BF):
   return jnp.swapaxes(h_TBF, 0, 1)
 
 
-def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto"):
+def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto", axis: str | None = None):
   """a_BTF, b_BTF: [B, T, F], h_BF: the state before the first step -> h_BTF, every state, float32
   at least.
 
   form: "sequential" (a loop, fastest on CPU), "associative" (log-depth, for accelerators), "auto".
+  axis: of the mesh that is set, where time lies along it and is divided by it.
   """
   if backend() == "reference":
     return linear_recurrence_naive(a_BTF, b_BTF, h_BF)
   if form == "auto":
     form = "sequential" if backend() == "cpu" or a_BTF.shape[1] == 1 else "associative"
-  run = {"sequential": _sequential, "associative": _associative}[form]
-  return run(a_BTF, b_BTF, h_BF)
+  return _recurrence(form, axis)(a_BTF, b_BTF, h_BF)
 
 
 def _scan(step, carry_BF, inputs, reverse=False):
@@ -116,5 +123,47 @@ def _with_gradient(states, sums):
   return recurrence
 
 
-_sequential = _with_gradient(_states_one_by_one, _sums_one_by_one)
-_associative = _with_gradient(_states_by_halves, _sums_by_halves)
+def _handed_on(axis, total_BF, last_BF, h_BF, reverse=False):
+  """The state that comes in from the parts before this one, h_BF being that before the first; with
+  `reverse`, from the parts after it.
+  """
+  here = lax.axis_index(axis)
+
+  def step(h_BF, part):
+    i, total_BF, last_BF = part
+    passed = i > here if reverse else i < here
+    return jnp.where(passed, total_BF * h_BF + last_BF, h_BF), None
+
+  parts = lax.all_gather((total_BF, last_BF), axis)
+  return lax.scan(step, h_BF, (jnp.arange(len(parts[0])), *parts), reverse=reverse)[0]
+
+
+def _along(axis, states, sums):
+  """`states` and `sums` of parts of time along a mesh axis, the other axes being the compiler's."""
+  time, whole = PartitionSpec(None, axis), PartitionSpec()
+
+  def states_of_part(a_BTF, b_BTF, h_BF):
+    last_BF = states(a_BTF, b_BTF, jnp.zeros_like(h_BF))[:, -1]
+    return states(a_BTF, b_BTF, _handed_on(axis, jnp.prod(a_BTF, 1), last_BF, h_BF))
+
+  def sums_of_part(a_BTF, g_BTF):
+    _, first_BF = sums(a_BTF, g_BTF)
+    nothing_BF = jnp.zeros_like(first_BF)
+    later_BF = _handed_on(axis, jnp.prod(a_BTF, 1), first_BF, nothing_BF, reverse=True)
+    s_BTF, dh_BF = sums(a_BTF, g_BTF.at[:, -1].add(later_BF))
+    return s_BTF, lax.psum(jnp.where(lax.axis_index(axis) == 0, dh_BF, 0), axis)
+
+  of_axis = functools.partial(jax.shard_map, axis_names={axis}, check_vma=False)
+  return (
+    of_axis(states_of_part, in_specs=(time, time, whole), out_specs=time),
+    of_axis(sums_of_part, in_specs=(time, time), out_specs=(time, whole)),
+  )
+
+
+@functools.cache
+def _recurrence(form, axis):
+  run = {
+    "sequential": (_states_one_by_one, _sums_one_by_one),
+    "associative": (_states_by_halves, _sums_by_halves),
+  }[form]
+  return _with_gradient(*(run if axis is None else _along(axis, *run)))

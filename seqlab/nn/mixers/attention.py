@@ -18,7 +18,6 @@ from seqlab.nn.layers import Norm, bias, check_rate, kept, note, weight
 from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.nn.mixers.parts import check_not_negative, check_positive, divided
-from seqlab.ops.attention import attention
 from seqlab.ops.attention_weights import Scores, attention_weights
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope, sinusoids
@@ -146,7 +145,7 @@ class Attention(Mixer):
     if state is None:
       note(self, "weights_BHTS", lambda: attention_weights(q_BHTK, k_BHTK, mask, scores))
       kept_BHTS = self._kept(q_BHTK, pos_BT.shape[1])
-      return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS), None
+      return cache.attend_itself(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS), None
     k_BHSK, v_BHSK = state["k_BHSK"], state["v_BHSK"]
     kept_BHTS = self._kept(q_BHTK, k_BHSK.shape[2] + pos_BT.shape[1])
     y_BHTK = cache.attend(q_BHTK, k_BHTK, v_BHTK, k_BHSK, v_BHSK, mask, scores, kept_BHTS)

@@ -17,6 +17,7 @@ from seqlab.ops.attention import EMPTY, attention
 from seqlab.ops.attention_step import attention_step
 from seqlab.ops.attention_weights import PLAIN, Mask, Scores
 from seqlab.ops.backend import after
+from seqlab.ops.ring_attention import ring_attention
 
 
 def check_room(capacity: int) -> int:
@@ -76,6 +77,23 @@ def mask(
   if prefix_BT is not None:  # all that is in the cache was before
     found = found._replace(prefix_BS=jnp.pad(prefix_BT, ((0, 0), (count, 0))))
   return found
+
+
+def attend_itself(
+  q_BHTK: jax.Array,
+  k_BHTK: jax.Array,
+  v_BHTK: jax.Array,
+  mask: Mask,
+  scores: Scores = PLAIN,
+  kept_BHTS: jax.Array | None = None,
+) -> jax.Array:
+  """Attention of a whole sequence; a ring where its time is shared out over devices. kept_BHTS: of
+  dropout.
+  """
+  axis = axes.shared("BT", mask.segment_BT.shape)
+  if axis is None:
+    return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS)
+  return ring_attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS, axis=axis)
 
 
 def attend(

@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 
 from seqlab.nn.layers import bias, weight
+from seqlab.nn.mixers.parts import recurrence
 from seqlab.ops.dense import dense
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 
 def joined(x_BTGF: jax.Array) -> jax.Array:
@@ -29,7 +29,7 @@ def diagonal(
   """h_t = lambda h_{t-1} + in_t over complex numbers: every h, and the last as a state."""
   lambda_BTF = jnp.where(reset_BT[..., None], 0, lambda_F)
   first_BF = jax.lax.complex(start["h_BGF"][:, 0], start["h_BGF"][:, 1])
-  h_BTF = linear_recurrence(lambda_BTF, in_BTF, first_BF)
+  h_BTF = recurrence(lambda_BTF, in_BTF, first_BF)
   return h_BTF, dict(h_BGF=jnp.stack([h_BTF[:, -1].real, h_BTF[:, -1].imag], 1))
 
 

@@ -18,7 +18,6 @@ from seqlab.nn.layers import Norm, weight
 from seqlab.nn.mixers import cache
 from seqlab.nn.mixers.base import BothWays, Mixer
 from seqlab.nn.mixers.parts import check_positive, divided, heads_first, projected, to_width
-from seqlab.ops.attention import attention
 from seqlab.ops.rope import rope
 
 
@@ -63,7 +62,7 @@ class DifferentialAttention(Mixer):
 
     def read(q: jax.Array, k: jax.Array, name: str) -> jax.Array:
       if state is None:
-        return attention(q, k, v, mask)
+        return cache.attend_itself(q, k, v, mask)
       return cache.attend(q, k, v, state[f"{name}_BHSK"], state["v_BHSK"], mask)
 
     # as the authors draw them

@@ -13,10 +13,9 @@ well.
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.mixers.parts import above_zero
+from seqlab.nn.mixers.parts import above_zero, recurrence
 from seqlab.nn.mixers.recurrent import Recurrent, gates
 from seqlab.ops.backend import widened
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 
 class MinGRU(Recurrent):
@@ -32,5 +31,5 @@ class MinGRU(Recurrent):
     if self.positive:
       new_BTF = above_zero(new_BTF)
     keep_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, 1 - update_BTF)
-    h_BTF = linear_recurrence(keep_BTF, update_BTF * new_BTF, start["h_BF"])
+    h_BTF = recurrence(keep_BTF, update_BTF * new_BTF, start["h_BF"])
     return h_BTF, dict(h_BF=h_BTF[:, -1])

@@ -11,10 +11,9 @@ g as in minGRU; `positive=False` gives the paper's first form (g the identity).
 import jax
 import jax.numpy as jnp
 
-from seqlab.nn.mixers.parts import above_zero, check_finite
+from seqlab.nn.mixers.parts import above_zero, check_finite, recurrence
 from seqlab.nn.mixers.recurrent import Recurrent, gates
 from seqlab.ops.backend import widened
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 
 class MinLSTM(Recurrent):
@@ -38,5 +37,5 @@ class MinLSTM(Recurrent):
     share_BTF = jax.nn.sigmoid(forget_BTF - input_BTF)
     new_BTF = above_zero(x_BTGF[:, :, 2]) if self.positive else x_BTGF[:, :, 2]
     keep_BTF = jnp.where((pos_BT == 0)[..., None], 0.0, share_BTF)
-    h_BTF = linear_recurrence(keep_BTF, (1 - share_BTF) * new_BTF, start["h_BF"])
+    h_BTF = recurrence(keep_BTF, (1 - share_BTF) * new_BTF, start["h_BF"])
     return h_BTF, dict(h_BF=h_BTF[:, -1])

@@ -28,7 +28,6 @@ from seqlab.nn.mixers.parts import (
   projected,
   to_width,
 )
-from seqlab.ops.attention import attention
 from seqlab.ops.attention_weights import Scores
 from seqlab.ops.dense import dense
 from seqlab.ops.rope import rope
@@ -85,7 +84,8 @@ class MLA(Mixer):
       q, k, v = heads_first(
         jnp.append(q_BTHK, turned_BTHK, -1), jnp.append(k_BTHK, r_BTHK, -1), v_BTHK
       )
-      return to_width(self, heads_first(attention(q, k, v, mask, scores))[0], width), None
+      y = cache.attend_itself(q, k, v, mask, scores)
+      return to_width(self, heads_first(y)[0], width), None
 
     q_BTHR = jnp.einsum("bthk,rhk->bthr", q_BTHK, k_RHK.astype(q_BTHK.dtype))
     q, k = heads_first(

@@ -11,6 +11,7 @@ from seqlab.errors import UserError
 from seqlab.nn.layers import Norm, bias, started, weight
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
+from seqlab.ops.linear_recurrence import linear_recurrence
 from seqlab.ops.short_convolution import short_convolution
 
 
@@ -186,6 +187,11 @@ def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[ja
   )
   step_BTH = jax.nn.softplus(step_BTH)
   return step_BTH, -jnp.exp(started(module, "rate_H", first_rate)) * step_BTH
+
+
+def recurrence(a_BTF: jax.Array, b_BTF: jax.Array, h_BF: jax.Array) -> jax.Array:
+  """Every state of h_t = a_t h_{t-1} + b_t, each device running through its own part of time."""
+  return linear_recurrence(a_BTF, b_BTF, h_BF, axis=axes.shared("BT", a_BTF.shape[:2]))
 
 
 def above_zero(x: jax.Array) -> jax.Array:

@@ -12,11 +12,10 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.layers import bias, weight
-from seqlab.nn.mixers.parts import check_positive, in_sight
+from seqlab.nn.mixers.parts import check_positive, in_sight, recurrence
 from seqlab.nn.mixers.recurrent import Recurrent
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 
 class QRNN(Recurrent):
@@ -38,7 +37,7 @@ class QRNN(Recurrent):
     z_BTF, f_BTF, o_BTF = (x_BTGF[:, :, gate] for gate in range(3))
     f_BTF = jax.nn.sigmoid(f_BTF)
     keep_BTF = jnp.where((pos_BT == 0)[..., None], 0, f_BTF)
-    c_BTF = linear_recurrence(keep_BTF, (1 - f_BTF) * jnp.tanh(z_BTF), start["h_BF"])
+    c_BTF = recurrence(keep_BTF, (1 - f_BTF) * jnp.tanh(z_BTF), start["h_BF"])
     return jax.nn.sigmoid(o_BTF) * c_BTF, dict(h_BF=c_BTF[:, -1], x_BWD=last_BWD)
 
   def init_state(self, batch: int, width: int, capacity: int, dtype: Any = jnp.float32) -> dict:

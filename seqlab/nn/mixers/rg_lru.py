@@ -23,6 +23,7 @@ from seqlab.nn.mixers.parts import (
   check_positive,
   convolved,
   divided,
+  recurrence,
   to_hidden,
   window,
   within_heads,
@@ -30,7 +31,6 @@ from seqlab.nn.mixers.parts import (
 from seqlab.ops.activations import gelu
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
-from seqlab.ops.linear_recurrence import linear_recurrence
 
 STRENGTH, LOW, HIGH = 8.0, 0.9, 0.999
 
@@ -69,7 +69,7 @@ class RGLRU(Mixer):
     root_BTF = jnp.sqrt(jnp.maximum(-jnp.expm1(2 * log_BTF), 1e-6))
     keep_BTF = jnp.where(reset_BT1, 0, jnp.exp(log_BTF))
     new_BTF = jnp.where(reset_BT1, 1, root_BTF) * i_BTF * x_BTF
-    h_BTF = linear_recurrence(keep_BTF, new_BTF, start["h_BF"])
+    h_BTF = recurrence(keep_BTF, new_BTF, start["h_BF"])
     y_BTF = gelu(gate_BTF) * h_BTF.astype(x_BTD.dtype)
     y_BTD = dense(y_BTF, weight(self, "out_FD", (hidden, width)))
     return y_BTD, None if state is None else dict(h_BF=h_BTF[:, -1], **last)
