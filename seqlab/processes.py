@@ -6,9 +6,9 @@ Where nothing says so, a process is alone.
 """
 
 import contextlib
+import glob
 import itertools
 import os
-import pathlib
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +20,7 @@ from seqlab.signals import signals
 HEARTBEAT = 60  # seconds of silence after which a process is given up, and the others end
 GATHERING = 900  # seconds that processes wait for each other at the beginning
 ENDS = "ends, and with it the run"  # is said of a process that fails
+TPUS = "/dev/accel*", "/dev/vfio/[0-9]*"  # their devices: of v4 and before, of newer ones
 EXPLICIT = ("JAX_COORDINATOR_ADDRESS", "JAX_NUM_PROCESSES", "JAX_PROCESS_ID")
 
 
@@ -104,7 +105,7 @@ def of_environment(environment: Mapping[str, str]) -> dict[str, Any] | None:
   if (
     int(environment.get("OMPI_COMM_WORLD_SIZE", "1")) > 1
     or "," in hosts
-    or (not hosts and any(pathlib.Path("/dev").glob("accel*")))  # a TPU whose host asks Google
+    or (not hosts and any(map(glob.glob, TPUS)))  # a TPU whose host asks Google
     or ("KUBERNETES_SERVICE_HOST" in environment and "JOB_COMPLETION_INDEX" in environment)
   ):
     return {}

@@ -114,10 +114,11 @@ def _status(root: pathlib.Path, watch: bool, metric: str) -> int:
     for trial, (now, runs) in found.items():
       for one in runs:
         value = one.value(metric)
+        waits = queued.get(trial.id, "") if now.state == "waiting" else ""
         rows.append((
           one.run.named, trial.id, one.state, f"{one.step:,}/{trial.steps():,}",
           "" if value is None else f"{value:.4f}", str(now.attempts),
-          "; ".join(filter(None, (_alerts(one.run), now.note or queued.get(trial.id, "")))),
+          "; ".join(filter(None, (_alerts(one.run), now.note, waits))),
         ))  # fmt: skip
     heads = ("trial", "id", "state", "step", metric, "attempts", "")
     return table.made(title, heads, rows)

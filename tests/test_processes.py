@@ -123,7 +123,7 @@ def until(holds, seconds=240):
     time.sleep(0.05)
 
 
-def test_the_environment_says_who_a_process_is():
+def test_the_environment_says_who_a_process_is(tmp_path, monkeypatch):
   of = processes.of_environment
   assert of({}) is None and of({"SLURM_STEP_NUM_TASKS": "1"}) is None
   assert of({"SLURM_JOB_ID": "7", "SLURM_NTASKS": "2"}) is None, "sbatch alone starts one"
@@ -134,5 +134,8 @@ def test_the_environment_says_who_a_process_is():
   assert of({**node, "SLURM_STEP_TASKS_PER_NODE": "1(x2)"}) == {"local_device_ids": [0, 1, 2, 3]}
   assert of({**node, "SLURM_STEP_TASKS_PER_NODE": "2"}) == {}
   assert of({"TPU_WORKER_HOSTNAMES": "a,b"}) == {} and of({"TPU_WORKER_HOSTNAMES": "a"}) is None
+  (tmp_path / "0").touch()
+  monkeypatch.setattr(processes, "TPUS", ("/dev/none*", f"{tmp_path}/[0-9]*"))
+  assert of({}) == {}, "Google tells the hosts of a slice"
   with pytest.raises(UserError, match="JAX_COORDINATOR_ADDRESS is not"):
     of({"JAX_NUM_PROCESSES": "2"})

@@ -9,8 +9,10 @@ import subprocess
 
 import pytest
 
+from seqlab import sweep
 from seqlab.errors import UserError
 from seqlab.sweeps import slurm, trials
+from seqlab.sweeps.attempts import claim
 from seqlab.sweeps.states import Listed
 
 
@@ -83,6 +85,32 @@ def test_jobs_that_never_begin_are_told_of(root, monkeypatch):
   with pytest.raises(UserError, match="end before they begin"):
     runner.run(lambda: False)
   assert len(list((root / "slurm").glob("*.sh"))) == slurm.BROKEN
+
+
+def test_jobs_that_slurm_could_not_start_and_holds_are_submitted_again(root, tmp_path, monkeypatch):
+  slurm.submit(root, trials.read(root), [], 60.0)
+  mark = comments(tmp_path)[0]
+  (tmp_path / "queue").write_text(
+    f"{mark}|0|7|RUNNING|None\n{mark}|1|7|PENDING|launch failed requeued held\n"
+    f"{mark}|2|7|PENDING|Resources\n"
+  )
+  monkeypatch.setattr(slurm, "LOOK", 0.0)
+  looks = iter([False, True])
+  started(root).run(lambda: next(looks))
+  said = (tmp_path / "said").read_text()
+  assert re.findall(r"scancel (.*)", said) == ["--state=PENDING 7_1"]
+  assert json.loads((root / "slurm/0001.json").read_text()) == ["trial1"]
+
+
+def test_status_says_what_a_trial_waits_for(root, tmp_path, capsys, monkeypatch):
+  monkeypatch.setenv("COLUMNS", "200")
+  slurm.submit(root, trials.read(root)[:1], [], 60.0)
+  (mark,) = comments(tmp_path)
+  (tmp_path / "queue").write_text(f"{mark}|0|7|PENDING|BeginTime\n")
+  attempt = claim(trials.read(root)[0].folder, 0)
+  attempt.finish(1, "ends so")
+  sweep.run("status", str(root), "", [], 1, "local", "", 60.0, False, "loss")
+  assert "ends so; PENDING (BeginTime)" in capsys.readouterr().out
 
 
 def test_a_controller_that_is_stopped_leaves_the_jobs(root, tmp_path, monkeypatch):

@@ -15,7 +15,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from seqlab.errors import UserError
 from seqlab.exits import STOPPED
@@ -28,6 +28,7 @@ LOOK = 5.0  # seconds between questions to Slurm
 MOST = 500  # trials in an array: clusters take 1,001 where nobody has said otherwise
 OURS = ("--array", "-a", "--comment", "--output", "-o")
 BROKEN = 3  # jobs of a trial that end before they have taken it, after which none is submitted
+HELD = "launch failed"  # is said of a job that Slurm could not start and will not try again
 
 # srun hands SIGTERM on to the training, which saves and ends with 75. Slurm sends it before it
 # takes a job's nodes, and requeues the job if that is still there at the end of its grace; before
@@ -40,7 +41,7 @@ cd {cwd} || exit 1
 export SRUN_CPUS_PER_TASK=${{SLURM_CPUS_PER_TASK:-1}}  # srun does not take it from the job
 trials=({ids})
 {python} -m seqlab.cli attempt --workdir={root} --trial=${{trials[SLURM_ARRAY_TASK_ID]}} \\
-  --stall={stall} --launch='srun --kill-on-bad-exit=1'
+  --stall={stall} --launch='srun --kill-on-bad-exit=1 --mpi=none'
 code=$?
 while [ $code = {stopped} ] && ! [ -e {marker} ]; do sleep 1; done
 exit $code
@@ -92,8 +93,12 @@ class Slurm:
         return bool(left)
       before = left
       waiting = [trial for trial, now in left.items() if now.state == "waiting"]
-      if live is not None and (new := [trial for trial in waiting if trial.id not in live]):
-        self._submit(new)
+      if live is not None:
+        held = [trial for trial in waiting if HELD in live.get(trial.id, "")]
+        if held:
+          _take_back_held(self._root)
+        if new := held + [trial for trial in waiting if trial.id not in live]:
+          self._submit(new)
       time.sleep(LOOK)
 
   def _submit(self, new: Sequence[Trial]) -> None:
@@ -155,8 +160,7 @@ def queued(root: pathlib.Path) -> dict[str, str] | None:
   except (OSError, subprocess.SubprocessError):
     return None
   found: dict[str, str] = {}
-  for job, said in jobs.items():
-    batch, index = job.split(".")[1:3]
+  for (batch, index, _), said in jobs.items():
     ids = files.read(folder / f"{int(batch):04}.json")
     found[ids[int(index)]] = said
   return found
@@ -166,20 +170,31 @@ def cancel(root: pathlib.Path) -> None:
   """Takes back the jobs of a sweep that have not begun; what runs sees that it is cancelled."""
   if (root / "slurm").is_dir() and shutil.which("scancel"):
     with contextlib.suppress(OSError, subprocess.SubprocessError):  # they end as they begin
-      for job in sorted({job.rpartition(".")[2] for job in _jobs(root)}):
-        subprocess.run(["scancel", "--state=PENDING", job], capture_output=True)
+      _scancel({job for _, _, job in _jobs(root)})
 
 
-def _jobs(root: pathlib.Path) -> Mapping[str, str]:
-  """Of each task MARK.BATCH.INDEX.JOB its state and why."""
+def _take_back_held(root: pathlib.Path) -> None:
+  """Takes back the jobs that Slurm holds as it could not start them."""
+  with contextlib.suppress(OSError, subprocess.SubprocessError):
+    _scancel({f"{job}_{index}" for (_, index, job), said in _jobs(root).items() if HELD in said})
+
+
+def _scancel(jobs: Iterable[str]) -> None:
+  for job in sorted(jobs):
+    subprocess.run(["scancel", "--state=PENDING", job], capture_output=True)
+
+
+def _jobs(root: pathlib.Path) -> Mapping[tuple[str, str, str], str]:
+  """Of each task (batch, index, job) its state and why."""
   command = ["squeue", "-h", "-r", "-u", getpass.getuser(), "-o", "%k|%K|%F|%T|%r"]
   done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
   found = {}
   for line in done.stdout.splitlines():
     comment, index, job, state, why = line.split("|", 4)
-    if comment.startswith(f"{_mark(root)}."):
+    mark, _, batch = comment.rpartition(".")
+    if mark == _mark(root):
       said = state if why in ("None", "(null)") else f"{state} ({why})"
-      found[f"{comment}.{index}.{job}"] = said
+      found[batch, index, job] = said
   return found
 
 
