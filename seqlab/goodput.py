@@ -153,9 +153,11 @@ def summary(workdir: pathlib.Path) -> dict[str, Any] | None:
       lost[part] += lines[-1][part]
     later = tried[number + 1 :]
     kept = min((after[0]["step"] for after in later), default=lines[-1]["step"])
+    made = _made(lines[-1])
     counted = max((_made(line) for line in lines if line["step"] <= kept), default=0.0)
+    counted = min(counted, made)  # where a sample of data was larger than what it was taken of
     productive += counted
-    lost["again"] += max(map(_made, lines)) - counted  # a sample, so a later one may be less
+    lost["again"] += made - counted
     if later:
       ended = lines[-1]["began"] + lines[-1]["seconds"]
       lost["down"] += max(later[0][0]["began"] - ended, 0.0)

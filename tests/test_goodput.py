@@ -53,6 +53,17 @@ def test_a_line_that_a_crash_tore_costs_no_other(tmp_path):
   assert found["attempts"] == 2 and found["productive"] == 9
 
 
+def test_a_sample_that_is_too_large_takes_nothing_from_others(tmp_path):
+  written(
+    tmp_path,
+    line(1000.0, 10, 5),
+    line(1000.0, 10.02, 6, data=0.05),
+    line(1011.0, 1, 5, starting=1.0),
+  )
+  found = summary(tmp_path)
+  assert found["lost"]["again"] == 0 and found["productive"] == pytest.approx(9.97)
+
+
 def waits(busy, count=8, seconds=0.1):
   """Seconds of data where each batch but the first is waited for while the device is `busy`."""
 
@@ -89,7 +100,7 @@ def test_the_card_says_what_the_time_went_into_over_a_kill(folder, monkeypatch):
   def killed(self, step, metrics):
     if step == 18:
       raise Killed
-    time.sleep(0.05)
+    time.sleep(0.1 * (step > 12))  # a slow step
     self.note(step)
 
   # few checkpoints, beside which the input would catch up
@@ -113,7 +124,7 @@ def test_the_card_says_what_the_time_went_into_over_a_kill(folder, monkeypatch):
   assert wall - 5 < found["wall"] <= wall, "modules may have been imported before it"
   assert found["wall"] == pytest.approx(found["productive"] + sum(lost.values()))
   assert found["goodput"] == found["productive"] / found["wall"] and found["productive"] > 0
-  assert 0.3 <= lost["down"] < 10 and lost["again"] > 0, "steps 13 to 17 were made again"
+  assert 0.3 <= lost["down"] < 10 and lost["again"] > 0.3, "steps 13 to 17 were made again"
   assert lost["data"] > 0.5 and lost["starting"] > 0.1
   assert lost["saving"] > 0 and lost["evaluating"] > 0.15, "each batch of it was slow"
   said = (folder / "run/card.md").read_text()
