@@ -119,7 +119,7 @@ def make_mesh(config: ConfigDict) -> Mesh:
   """The mesh over all devices, one where runs share a program, checked against its batch."""
   several = config.seeds > 1 or config.lrs
   mesh = axes.make_mesh(config.mesh, jax.devices()[:1] if several else None)
-  limits.check_host(config, mesh.devices.flat[0])
+  limits.check_remat(config.model.remat, mesh.devices.flat[0])
   ways = mesh.shape["data"] * mesh.shape["fsdp"]
   rows = config.batch // config.accumulate
   if ways % jax.process_count():

@@ -9,14 +9,13 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import jax
-
 from seqlab import axes
 from seqlab.adapt import Adaptations, mup
 from seqlab.errors import UserError, nearest
 from seqlab.keys import DEFAULTS
 from seqlab.leaves import by_path
-from seqlab.nn.stack import HOST, POLICIES
+from seqlab.nn.stack import POLICIES
+from seqlab.nn.stack import check_remat as check_remat
 from seqlab.positions import check_positions, positions
 from seqlab.spec import parse_one
 from seqlab.trackers import SERVICES
@@ -127,16 +126,6 @@ def check(config: Mapping[str, Any]) -> None:
   if config["length"] > most:
     raise UserError(f"config.length={config['length']}: {why}; a larger rope_scale goes further")
   axes_of(config)
-
-
-def check_host(config: Mapping[str, Any], device: jax.Device) -> None:
-  """Refuses to keep anything in the memory of the host where a device does not reach it."""
-  kinds = {memory.kind for memory in device.addressable_memories()}
-  if config["model"]["remat"] == "offload" and HOST not in kinds:
-    raise UserError(
-      f"config.model.remat='offload': {device.device_kind} reaches no memory of the host ({HOST}); "
-      f"'dots' and 'full' need none"
-    )
 
 
 def check_unread(

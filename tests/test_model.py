@@ -392,7 +392,7 @@ def test_products_wait_in_the_memory_of_the_host():
 def test_devices_that_reach_no_memory_of_the_host_are_told_of(monkeypatch):
   config = configs.load("", ["model.remat=offload"])
   build.make_mesh(config)
-  monkeypatch.setattr("seqlab.limits.HOST", "memory of no kind")
+  monkeypatch.setattr("seqlab.nn.stack.HOST", "memory of no kind")
   with pytest.raises(UserError, match="'dots' and 'full' need none"):
     build.make_mesh(config)
 

@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from seqlab import axes
+from seqlab.errors import UserError
 from seqlab.nn.cross_attention import AdditiveAttention, CrossAttention, Memory
 from seqlab.nn.layers import NOTES, Norm, note
 from seqlab.nn.mixers.base import Mixer
@@ -24,6 +25,19 @@ POLICIES = {
   "full": jax.checkpoint_policies.nothing_saveable,
   "offload": jax.checkpoint_policies.offload_dot_with_no_batch_dims("device", HOST),
 }
+
+
+def check_remat(remat: str, device: jax.Device) -> None:
+  """
+  Raises:
+    UserError: it keeps what waits in the memory of the host, which the device does not reach.
+  """
+  kinds = {memory.kind for memory in device.addressable_memories()}
+  if remat == "offload" and HOST not in kinds:
+    raise UserError(
+      f"config.model.remat='offload': {device.device_kind} reaches no memory of the host ({HOST}); "
+      f"'dots' and 'full' need none"
+    )
 
 
 @dataclasses.dataclass(frozen=True)
