@@ -126,7 +126,7 @@ def test_the_card_says_what_the_time_went_into_over_a_kill(folder, monkeypatch):
   assert found["goodput"] == found["productive"] / found["wall"] and found["productive"] > 0
   assert 0.3 <= lost["down"] < 10 and lost["again"] > 0.3, "steps 13 to 17 were made again"
   assert lost["data"] > 0.5 and lost["starting"] > 0.1
-  assert lost["saving"] > 0 and lost["evaluating"] > 0.15, "each batch of it was slow"
+  assert lost["saving"] > 0 and lost["evaluating"] > 0.2, "two slow batches"
   said = (folder / "run/card.md").read_text()
   assert f"| goodput | {found['goodput']:.1%} |" in said and all(
     name in said for name in LOST.values()
