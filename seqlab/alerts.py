@@ -7,6 +7,7 @@ command. None of them ends a training or holds it up.
 """
 
 import collections
+import contextlib
 import json
 import math
 import pathlib
@@ -26,9 +27,14 @@ WINDOW, SHARE = 60.0, 0.5  # seconds looked back on; of them so much without wor
 
 
 def read(workdir: pathlib.Path) -> list[dict[str, Any]]:
-  """The alerts of a run, in order: time (seconds since 1970), kind, text."""
-  path = workdir / FILE
-  return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+  """The alerts of a run, in order: time (seconds since 1970), kind, text. A line that is torn, or
+  being written, is left out.
+  """
+  path, found = workdir / FILE, []
+  for line in path.read_text().splitlines() if path.exists() else []:
+    with contextlib.suppress(json.JSONDecodeError):
+      found.append(json.loads(line))
+  return found
 
 
 class Alerts:
@@ -61,7 +67,8 @@ class Alerts:
       self._say(f"seqlab: alert: {self._where}: {text}")
     try:
       with open(self._folder / FILE, "a") as file:
-        file.write(json.dumps(dict(time=time.time(), kind=kind, text=text)) + "\n")
+        # An empty line before it, as what a full disk tore must not run into it.
+        file.write("\n" + json.dumps(dict(time=time.time(), kind=kind, text=text)) + "\n")
       if self._command:
         nowhere = subprocess.DEVNULL  # it outlives the training, which never waits for it
         subprocess.Popen(

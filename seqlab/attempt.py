@@ -66,7 +66,9 @@ def run(workdir: str, trial: str, stall: float, launch: str = "") -> int:
   if code == STOPPED and one.paused(until):
     code = DONE
   attempt.finish(code, why)
-  hparams.write([one], known.values())
+  if one.result():
+    with contextlib.suppress(OSError):  # the trial is at its end, whatever TensorBoard shows of it
+      hparams.write([one], known.values())
   return code
 
 

@@ -143,7 +143,7 @@ COMMANDS = dict(
       ("--workdir", dict(metavar="DIR", required=True, help="folder of the sweep")),
       *LAUNCH,
       ("--watch", dict(action="store_true", help="status: again every two seconds")),
-      ("--metric", dict(default="", help="of the validation set, to show; '' for the loss")),
+      ("--metric", dict(default="", help="to show; '' for that of a search, or loss")),
     ),
     takes_config=True,
     begins_jax=False,

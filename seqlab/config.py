@@ -45,7 +45,7 @@ def load(
       raise UserError(f"--config.{key}: a value is missing; write --config.{key}=VALUE")
     _set(values, key, _read(key, text), "--config")
   for key, value in (changes or {}).items():
-    _set(values, key, value, "get_sweep()")
+    _set(values, key, value, "what is tried")
   for key, value in values.items():
     if value is REQUIRED:
       raise UserError(

@@ -64,7 +64,7 @@ def write_hparams(
     said = HParamsPluginData.FromString(about.content)
     said.session_end_info.status = Status.Value("STATUS_FAILURE")
     about.content = said.SerializeToString()
-  whole = folder / "hparams.tmp"  # TensorBoard reads files that are called tfevents
+  whole = folder / f"hparams.{os.getpid()}.tmp"  # TensorBoard reads files that are called tfevents
   writer, now = RecordWriter(str(whole)), time.time()
   writer.write(Event(wall_time=now, file_version="brain.Event:2").SerializeToString())
   # TensorBoard takes its columns from the first experiment that it finds: it is to have all.

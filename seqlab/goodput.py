@@ -59,7 +59,7 @@ class Spent:
     watch: Callable[[float | None], None] = lambda since: None,
   ):
     self._folders, self._began, self._watch = folders, began, watch
-    self._offset = time.perf_counter() - (time.time() - began)
+    self._offset = time.perf_counter() - max(time.time() - began, 0.0)
     self._seconds, self._written = dict.fromkeys(PARTS, 0.0), 0.0
     self._compiled: set[int] = set()  # numbers of steps that a dispatch was compiled for
     self._waiting: float | None = None  # since when the loop does

@@ -76,9 +76,15 @@ def run(
   if search:
     from seqlab.sweeps.search import Search
 
-    root = root.absolute()
-    os.chdir(trials.about(root)["cwd"])  # from where files that its config names are found
-    sweep = Search(root, jobs)
+    root, cwd = root.absolute(), trials.about(root)["cwd"]
+    try:
+      os.chdir(cwd)  # from where files that its config names are found
+    except OSError as error:
+      raise UserError(
+        f"--workdir={workdir}: the search began in {cwd}, from where its files are found; that "
+        f"folder cannot be entered here ({error.strerror})"
+      ) from None
+    sweep = Search(root, jobs, everywhere=launcher == "slurm")
   else:
     sweep = Listed(trials.read(root))
   return launch.train(root, sweep, metric, jobs=jobs, launcher=launcher, slurm=slurm, stall=stall)
@@ -109,7 +115,8 @@ def _status(root: pathlib.Path, watch: bool, metric: str) -> int:
     queued = slurm_jobs.queued(root) or {}
     count = {state: sum(now.state == state for now, _ in found.values()) for state in STATES}
     said = [f"{n} {state}" for state, n in count.items() if n]
-    title = f"{root}: {', '.join(said + ['cancelled'] * marker.exists())}"
+    said += ["cancelled"] * marker.exists()
+    title = f"{root}: {', '.join(said) or 'nothing is asked for yet'}"
     rows = []
     for trial, (now, runs) in found.items():
       for one in runs:

@@ -82,12 +82,16 @@ def _run(config: ConfigDict, workdir: str, until: int, began: float) -> int:
       fresh = initial.make(one.config.seed)
       return replace(one, state=begin(one.config, objective, fresh, learned, base), start=0)
 
+    def short(one: Member) -> bool:
+      """Whether a run is as far as it is to get, which is not its end."""
+      return 0 < until <= one.start < config.steps
+
     members, early = [], False
     for (own, where), folder, loader, store in zip(runs, folders, loaders, stores, strict=True):
       member = opened(Member(own, where, folder, loader, store, state={}, start=0))
       if member.start == config.steps:
         print(f"done already: {where} has its {member.start} steps", flush=True)
-      elif 0 < until <= member.start:
+      elif short(member):
         print(f"stopped already: {where} has {member.start} of {config.steps} steps", flush=True)
         early = True
       else:
@@ -100,10 +104,13 @@ def _run(config: ConfigDict, workdir: str, until: int, began: float) -> int:
       except Diverged as failure:  # the others go on without it, from where they were saved
         diverged, began = True, time.time()
         others = [opened(one) for one in group if one.folder != failure.folder]
-        groups += by_start([one for one in others if one.start < config.steps])
+        early |= any(map(short, others))
+        left = [one for one in others if one.start < config.steps and not short(one)]
+        groups += by_start(left)
       else:
-        if code:
+        if code and stopping():
           return code
+        early |= bool(code)  # at `until`, to which the other groups are still to come
         began = time.time()
   return DIVERGED if diverged else STOPPED if early else 0
 

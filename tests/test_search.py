@@ -2,6 +2,9 @@
 
 import json
 import math
+import shutil
+import subprocess
+import sys
 
 import pytest
 import small
@@ -10,9 +13,10 @@ from commands import here, seqlab
 from seqlab import config as configs
 from seqlab import metrics
 from seqlab.errors import UserError
-from seqlab.sweeps import attempts, files, search, trials
+from seqlab.sweeps import attempts, files, points, search, trials
 from seqlab.sweeps.halving import promotion
-from seqlab.sweeps.rules import Rules, Space, rules
+from seqlab.sweeps.rules import rules
+from seqlab.sweeps.space import Rules, Space
 from seqlab.sweeps.suggest import Told, suggestion
 
 CONFIG = f"""{small.CONFIG}
@@ -128,7 +132,7 @@ def test_a_search_is_read_off_its_files_by_any_controller(folder):
     for trial in left:
       train(trial, cost=trial.changes["lr"])
   assert not one.left()
-  told = trials.asked(root)
+  told = points.asked(root)
   assert [of["id"] for of in told] == [trial.id for trial in trials.read(root)] and len(told) == 4
   ended = [trial for trial in trials.read(root) if trial.result()]
   assert min(trials.read(root), key=lambda trial: trial.changes["lr"]) in ended
@@ -139,13 +143,53 @@ def test_a_search_is_read_off_its_files_by_any_controller(folder):
   assert "the best of 4" in said and "--config.lr=" in said and (root / "search.png").exists()
 
 
-def test_a_space_that_is_small_ends(folder):
+def test_seeds_that_stopped_apart_all_get_to_the_rung(folder):
+  run = ("train", "--config=searched.py", "--workdir=s", "--config.seeds=2")
+  here(*run, "--until=3", code=75)
+  shutil.rmtree(folder / "s/seed1/checkpoints/3")
+  here(*run, "--until=6", code=75)
+  assert [metrics.last_step(folder / f"s/seed{n}") for n in (0, 1)] == [6, 6]
+
+
+def test_a_space_that_is_small_ends(folder, capsys):
   (folder / "searched.py").write_text(
     CONFIG.replace("space.log_uniform(0.001, 1.0)", "space.choice(0.1)").replace("(6,)", "()")
   )
   root = folder / "s"
   search.begin(root, "searched.py", [])
   assert len(search.Search(root, 9).left()) == 3, "three widths are all there is"
+  assert "no points but the 3" in capsys.readouterr().out
+
+
+def test_points_that_can_be_counted_are_all_tried():
+  space = Space()
+  found = Rules({"a": space.choice(*"uvwxyz"), "n": space.integer(1, 5)}, trials=30)
+  assert len(list(found.points())) == 30 and {"a": "z", "n": 5} in found.points()
+  assert not list(Rules({"lr": space.uniform(0.0, 1.0)}, trials=3).points())
+
+
+def test_what_trials_read_is_not_blamed_on_points(folder):
+  root = folder / "s"
+  search.begin(root, "searched.py", [])
+  (folder / "words.txt").rename(folder / "gone.txt")
+  with pytest.raises(UserError, match=r"words.txt"):
+    search.Search(root, 2)
+  (folder / "gone.txt").rename(folder / "words.txt")
+  (root / search.BASE).rename(folder / "base.json")
+  with pytest.raises(UserError, match=r"base.json"):
+    search.Search(root, 2)
+  assert not points.asked(root)
+
+
+def test_controllers_on_other_machines_have_trials_of_their_own(folder):
+  root = folder / "s"
+  search.begin(root, "searched.py", [])
+  (first,) = search.Search(root, 1).left()
+  attempt = attempts.claim(first.folder, 0)
+  assert len(search.Search(root, 1).left()) == 1, "this machine trains it"
+  attempt.path.write_text(json.dumps(dict(attempt.owner, place=["another"])))
+  assert len(search.Search(root, 1, everywhere=True).left()) == 1
+  assert len(search.Search(root, 1).left()) == 2
 
 
 def test_a_point_that_cannot_be_trained_is_passed_over(folder, capsys):
@@ -157,7 +201,7 @@ def test_a_point_that_cannot_be_trained_is_passed_over(folder, capsys):
   root = folder / "s"
   search.begin(root, "searched.py", [])
   found = search.Search(root, 9).left()
-  told = trials.asked(root)
+  told = points.asked(root)
   assert len(told) == 8 and 0 < len(found) < 8
   refused = [one for one in told if not one["id"]]
   assert len(refused) == 8 - len(found) and all(
@@ -185,8 +229,7 @@ def test_a_search_is_trained(folder, monkeypatch):
 
 def test_a_run_that_paused_ends_bitwise_as_one_that_did_not(folder):
   here("train", "--config=searched.py", "--workdir=whole")
-  said = here("train", "--config=searched.py", "--workdir=paused", "--until=6", code=75)
-  assert "step" in said
+  here("train", "--config=searched.py", "--workdir=paused", "--until=6", code=75)
   assert "stopped already" in here(
     "train", "--config=searched.py", "--workdir=paused", "--until=6", code=75
   )
@@ -202,19 +245,28 @@ def test_a_run_that_paused_ends_bitwise_as_one_that_did_not(folder):
 
 
 @pytest.mark.parametrize(
-  "change, said",
+  "old, new, said",
   [
-    ("trials=4", "trials=0"), ("factor=2", "factor=1"), ("rungs=(6,)", "rungs=(5,)"),
-    ("rungs=(6,)", "rungs=(12,)"), ("trials=4", "trials=4, sampler='grid'"),
-    ("trials=4", "trials=4, metric='bleu'"), ("log_uniform(0.001", "log_uniform(-1"),
-    ("trials=4", "trials=4, rugs=1"), ("rungs", "steps=1, rungs"), ("'lr'", "'steps'"),
+    ("trials=4", "trials=0", "trials=0: a whole number of 1"),
+    ("factor=2", "factor=1", "factor=1: a whole number of 2"),
+    ("rungs=(6,)", "rungs=(5,)", r"rungs=\(5,\): growing multiples of config.evaluate.every=6"),
+    ("rungs=(6,)", "rungs=(12,)", "below config.steps=12"),
+    ("rungs=(6,)", "rungs=6", "rungs=6: a tuple of steps"),
+    ("trials=4", "trials=4, sampler='grid'", "sampler='grid': tpe or random"),
+    ("trials=4", "trials=4, metric='bleu'", "metric='bleu': trials are ranked by loss"),
+    ("log_uniform(0.001", "log_uniform(-1", "low below high"),
+    ("step=4", "step=-1", "low below high"),
+    ("space.integer(8, 16, step=4)", "dict(kind='choice')", "low below high"),
+    ("trials=4", "trials=4, rugs=1", r"unknown 'rugs' \(did you mean 'rungs'"),
+    ("'lr'", "'steps'", "it is the same for all trials"),
+    ("'lr'", "3", r"space\[3\]"),
   ],
-)  # fmt: skip
-def test_mistakes_are_one_line(folder, change, said):
+)
+def test_mistakes_are_one_line(folder, old, new, said):
   text = CONFIG.replace('"lr"', "'lr'")
-  assert change in text
-  (folder / "searched.py").write_text(text.replace(change, said))
-  with pytest.raises(UserError, match=r"get_search\(\): "):
+  assert old in text
+  (folder / "searched.py").write_text(text.replace(old, new))
+  with pytest.raises(UserError, match=r"get_search\(\): .*" + said):
     rules("searched.py", configs.load("searched.py"))
 
 
@@ -226,3 +278,8 @@ def test_ends_of_the_space_are_built_before_anything_is_trained(folder):
   assert "get_search(): model.mixer=min_gru(x=1)" in said and not (folder / "s").exists()
   (folder / "searched.py").write_text(CONFIG + "\ndef get_sweep():\n  return [{'lr': 1.0}]\n")
   assert "which of them" in here("sweep", "run", "--config=searched.py", "--workdir=s", code=2)
+
+
+def test_a_sweep_is_looked_at_without_jax():
+  said = "import sys, seqlab.sweep, seqlab.sweeps.report; sys.exit('jax' in sys.modules)"
+  subprocess.run([sys.executable, "-c", said], check=True)

@@ -242,7 +242,7 @@ def test_an_owner_on_another_machine_is_gone_when_its_heart_has_stopped(tmp_path
 def test_mistakes_are_told_before_anything_is_trained(folder):
   (folder / "typo.py").write_text(CONFIG.replace('over("lr"', 'over("lrr"'))
   said = here("sweep", "run", "--config=typo.py", "--workdir=s", code=2)
-  assert "trial 1 of 4 (lrr=0.01 seed=0): get_sweep(): unknown key config.lrr" in said
+  assert "trial 1 of 4 (lrr=0.01 seed=0): what is tried: unknown key config.lrr" in said
   assert not (folder / "s").exists()
   (folder / "heads.py").write_text(CONFIG.replace('over("lr", (0.01, 0.03))',
     'over("model.mixer", ("min_gru()", "attention(heads=3)"))'))  # fmt: skip

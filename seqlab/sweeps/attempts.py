@@ -35,6 +35,10 @@ class Attempt:
     """Whether no other process has taken the trial since."""
     return not _path(self.path.parent, self.number + 1).exists()
 
+  def here(self) -> bool:
+    """Whether its owner is a process of this machine."""
+    return self.owner["place"] == _place()
+
   def beat(self) -> None:
     """Shows others that the owner lives."""
     os.utime(self.path)
@@ -54,7 +58,7 @@ class Attempt:
     """
     if self.end:
       return False
-    if self.owner["place"] == _place():
+    if self.here():
       return self.owner["start"] == _start(self.owner["pid"])
     return _age(self.path) < DEAD
 

@@ -39,14 +39,16 @@ def train(
   """
   if slurm and launcher != "slurm":
     raise UserError(f"--slurm={slurm}: these are options of --launcher=slurm")
-  done = {trial.id for trial in sweep.trials if progress(trial).state in OVER}
+
+  def done() -> str:
+    over = sum(progress(trial).state in OVER for trial in sweep.trials)
+    return f"{over}/{sweep.whole}"
+
   how = f"{jobs} at a time" if launcher == "local" else "by Slurm"
-  print(f"{root}: {len(done)}/{sweep.whole} trials are done, {how}", flush=True)
+  print(f"{root}: {done()} trials are done, {how}", flush=True)
 
   def ended(trial: Trial) -> None:
-    now = progress(trial)
-    done.update([trial.id] * (now.state in OVER))
-    print(f"{len(done)}/{sweep.whole}  {trial.named}: {said(trial, now, metric)}", flush=True)
+    print(f"{done()}  {trial.named}: {said(trial, progress(trial), metric)}", flush=True)
 
   minutely = Minutely(root, sweep)
 

@@ -3,18 +3,19 @@ of a search its trials by rank, with a picture.
 """
 
 import csv
+import dataclasses
 import pathlib
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from seqlab import metrics, table
+from seqlab import table
 from seqlab.errors import UserError
 from seqlab.pictures.search import search as drawn
 from seqlab.scores.seeds import student
 from seqlab.sweeps import hparams, trials
 from seqlab.sweeps.launch import said
-from seqlab.sweeps.rules import Rules
+from seqlab.sweeps.space import Rules
 from seqlab.sweeps.states import OVER, Outcome, Progress, outcomes, progress
 from seqlab.sweeps.trials import Trial
 
@@ -42,9 +43,9 @@ def report(root: pathlib.Path, metric: str) -> int:
     names = ", ".join(name.removeprefix("valid/") for name in measured)
     raise UserError(f"--metric={metric}: the trials have none; they have {names}")
   _write(root / "report.csv", runs, now, measured)
-  about = trials.about(root)
+  about, pictured = trials.about(root), False
   if about.get("search"):
-    _ranked(root, about, known, now, metric)
+    pictured = _ranked(root, about, known, now, metric)
   else:
     done = [one for _, one in runs if one.state == "done"]
     rows = [row[1:] for row in sorted(means(done, metric))]
@@ -52,7 +53,7 @@ def report(root: pathlib.Path, metric: str) -> int:
   for trial, one in runs:
     if one.state not in ("done", "paused"):
       print(f"not in it: {one.run.named}: {said(trial, now[trial], metric)}")
-  print(f"written: {root / 'report.csv'}" + ", search.png" * bool(about.get("search")))
+  print(f"written: {root / 'report.csv'}" + ", search.png" * pictured)
   return 0
 
 
@@ -90,12 +91,14 @@ def _ranked(
   known: Sequence[Trial],
   now: Mapping[Trial, Progress],
   metric: str,
-) -> None:
-  """The trials of a search: those that trained longest first, of them the best."""
-  rules = Rules(**about["search"])
+) -> bool:
+  """The trials of a search: those that trained longest first, of them the best. Returns whether
+  there are any, and a picture of them.
+  """
+  rules = dataclasses.replace(Rules(**about["search"]), metric=metric)
   found = []
   for trial in known:
-    curve = _curve(trial, metric)
+    curve = list(trial.curve(metric).items())
     if curve and now[trial].state in ("done", "paused"):
       found.append((trial, *curve[-1], curve))
   found.sort(key=lambda one: (-one[1], rules.cost(one[2])))
@@ -106,7 +109,7 @@ def _ranked(
   heads = ("", f"the best of {len(found)}", "steps", metric)
   table.show(f"{root}, validation {metric}", heads, rows)
   if not found:
-    return
+    return False
   best = found[0][0]
   flags = [*about["overrides"], *(f"{key}={value}" for key, value in best.changes.items())]
   command = shlex.join(
@@ -115,14 +118,4 @@ def _ranked(
   print(f"the best: {command} --workdir=…")
   points = [(dict(trial.changes), curve) for trial, _, _, curve in found]
   (root / "search.png").write_bytes(drawn(points, rules.space, metric))
-
-
-def _curve(trial: Trial, metric: str) -> list[tuple[int, float]]:
-  """(step, mean over its seeds) of each of its validations."""
-  seeds = [
-    {line["step"]: line[f"valid/{metric}"] for line in metrics.read(run.folder)
-     if line.get(f"valid/{metric}") is not None}
-    for run in trial.runs()
-  ]  # fmt: skip
-  steps = sorted(set.intersection(*map(set, seeds)))
-  return [(step, sum(seed[step] for seed in seeds) / len(seeds)) for step in steps]
+  return True

@@ -1,83 +1,17 @@
-"""What an adaptive search is to do: `get_search()` of a config file.
-
-    def get_search(space):
-      return dict(
-        space={"lr": space.log_uniform(1e-4, 1e-1), "model.mixer": space.choice("lstm()", "gru()")},
-        trials=30,
-        rungs=(500, 1500),
-      )
-
-Each of `trials` is a point of the space, chosen by what the others came to. All train to the first
-rung; one in `factor` of those that got there goes on to the next, and so on to the config's steps.
-"""
+"""Reads and checks the search of a config file: `space` says what one is."""
 
 import dataclasses
 import math
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 from ml_collections import ConfigDict
 
 from seqlab import build
 from seqlab.errors import UserError, nearest
 from seqlab.objectives import OBJECTIVES
-from seqlab.sweeps.declared import Changes, given
+from seqlab.sweeps.declared import given
+from seqlab.sweeps.space import KINDS, SAMPLERS, Axis, Rules, Space
 from seqlab.sweeps.trials import HOW
-
-SAMPLERS = ("tpe", "random")
-Axis = Mapping[str, Any]  # of one key: the kind of its values and their ends, as JSON has them
-
-
-class Space:
-  """Helpers to write spaces with; each gives the values that one key may have."""
-
-  @staticmethod
-  def uniform(low: float, high: float) -> Axis:
-    """Numbers between two."""
-    return dict(kind="uniform", low=float(low), high=float(high))
-
-  @staticmethod
-  def log_uniform(low: float, high: float) -> Axis:
-    """Positive numbers between two, all orders of magnitude alike."""
-    return dict(kind="log_uniform", low=float(low), high=float(high))
-
-  @staticmethod
-  def integer(low: int, high: int, step: int = 1) -> Axis:
-    """Whole numbers from one up to another, by steps."""
-    return dict(kind="integer", low=low, high=high - (high - low) % step, step=step)
-
-  @staticmethod
-  def choice(*values: Any) -> Axis:
-    """One of some values."""
-    return dict(kind="choice", values=list(values))
-
-
-@dataclasses.dataclass(frozen=True)
-class Rules:
-  """space: the values of each key. trials: how many points are tried. rungs: steps after which a
-  trial waits to be let go on; () for none. factor: of how many at a rung one goes on. sampler: how
-  points are chosen, by the tree-structured Parzen estimator (Bergstra et al. 2011) or at random.
-  metric: of the validation set, by which they are ranked: the lowest loss, the highest of others.
-  seed: of the sampler.
-  """
-
-  space: Mapping[str, Axis]
-  trials: int
-  rungs: Sequence[int] = ()
-  factor: int = 3
-  sampler: str = "tpe"
-  metric: str = "loss"
-  seed: int = 0
-
-  def cost(self, value: float) -> float:
-    """The metric as something of which less is better."""
-    return value if self.metric == "loss" else -value
-
-  def ends(self) -> Iterator[Changes]:
-    """The config as it is but for one key, at each choice and at both ends of each range."""
-    for key, axis in self.space.items():
-      for value in axis["values"] if axis["kind"] == "choice" else (axis["low"], axis["high"]):
-        yield {key: value}
 
 
 def rules(file: str, config: ConfigDict) -> Rules:
@@ -108,7 +42,7 @@ def rules(file: str, config: ConfigDict) -> Rules:
   if not found.space:
     raise wrong("space={}: there is nothing to choose")
   for key, axis in found.space.items():
-    if not isinstance(axis, Mapping) or not _sound(axis):
+    if not isinstance(key, str) or not isinstance(axis, Mapping) or not _sound(axis):
       raise wrong(
         f"space[{key!r}]={axis!r}: space.uniform(low, high), log_uniform, integer or "
         f"choice(value, …) is wanted, low below high"
@@ -121,6 +55,8 @@ def rules(file: str, config: ConfigDict) -> Rules:
   if config.lrs:
     raise wrong(f"config.lrs={config.lrs}: a search tries one rate at a time; leave it out")
   every, before = config.evaluate.every, 0
+  if not isinstance(found.rungs, tuple | list):
+    raise wrong(f"rungs={found.rungs!r}: a tuple of steps is wanted, (100, 300)")
   for rung in found.rungs:
     if type(rung) is not int or not before < rung < config.steps or every < 1 or rung % every:
       raise wrong(
@@ -132,10 +68,13 @@ def rules(file: str, config: ConfigDict) -> Rules:
 
 
 def _sound(axis: Axis) -> bool:
-  if axis.get("kind") == "choice":
-    return bool(axis["values"])
+  kind = axis.get("kind")
+  if kind == "choice":
+    return bool(axis.get("values"))
   low, high = axis.get("low", math.nan), axis.get("high", math.nan)
-  number = int if axis.get("kind") == "integer" else float
-  if type(low) is not number or type(high) is not number or not math.isfinite(low + high):
+  number = int if kind == "integer" else float
+  if kind not in KINDS or type(low) is not number or type(high) is not number:
     return False
-  return low < high and (axis["kind"] != "log_uniform" or low > 0)
+  if kind == "integer" and (type(axis.get("step")) is not int or axis["step"] < 1):
+    return False
+  return math.isfinite(low + high) and low < high and (kind != "log_uniform" or low > 0)

@@ -2,7 +2,7 @@
 those before them. Like all else it is read off files, so any number of controllers may search.
 
 WORKDIR/base.json            the config that points change
-WORKDIR/asked/N.json         the Nth point: the trial's id and what it changes; written once
+WORKDIR/asked/N.json         the Nth point: `points`
 WORKDIR/runs/ID/goes_on/N    the trial is let go on from rung N; written once
 """
 
@@ -10,21 +10,25 @@ import dataclasses
 import hashlib
 import math
 import pathlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from seqlab import config as configs
 from seqlab.errors import UserError
-from seqlab.sweeps import files, trials
+from seqlab.sweeps import points, trials
+from seqlab.sweeps.attempts import attempts
+from seqlab.sweeps.declared import Changes
 from seqlab.sweeps.halving import promotion
 from seqlab.sweeps.made import Resolver
-from seqlab.sweeps.rules import Rules, rules
-from seqlab.sweeps.states import UNDER_WAY, Progress, progress
+from seqlab.sweeps.rules import rules
+from seqlab.sweeps.space import Rules
+from seqlab.sweeps.states import OVER, UNDER_WAY, Progress, progress
 from seqlab.sweeps.suggest import Told, check, suggestion
 from seqlab.sweeps.trials import Trial
 
 BASE = "base.json"
-DRAWS = 20  # points that were tried before, after which the space is taken to have no others
+DRAWS = 20  # of points that were tried before, after which another is looked for one by one
+READS = ("data.", "init.")  # beginnings of keys that name files
 
 
 def begin(root: pathlib.Path, file: str, overrides: Sequence[str]) -> None:
@@ -45,20 +49,30 @@ def begin(root: pathlib.Path, file: str, overrides: Sequence[str]) -> None:
       raise UserError(f"get_search(): {trials.named(changes)}: {error}") from None
   base = trials.address(config, "")  # what is not searched must not change either
   said = dict(config=file, overrides=list(overrides), base=base, search=dataclasses.asdict(found))
+  if not (root / trials.MANIFEST).exists():  # first, as what has a manifest is taken up
+    trials.write(root, root / BASE, dict(configs.flat(config)))
   trials.make(root, said, [])
-  files.write_once(root / BASE, dict(configs.flat(config)))
 
 
 class Search:
   """A sweep whose trials are asked for while it runs; as `states.Listed`."""
 
-  def __init__(self, root: pathlib.Path, at_once: int):
-    """at_once: how many trials are to be under way."""
+  def __init__(self, root: pathlib.Path, at_once: int, everywhere: bool = False):
+    """at_once: how many trials are to be under way, of those that wait or that this machine trains;
+    of all, if `everywhere`.
+
+    Raises:
+      UserError: Optuna is not there, or what trials read.
+    """
     check()
     self.rules = Rules(**trials.about(root)["search"])
     self._root, self._at_once, self.whole = root, at_once, self.rules.trials
+    self._everywhere = everywhere
     self._resolve = Resolver(str(root / BASE))
-    self._costs: dict[tuple[str, int], float] = {}  # that are known, by trial and step
+    ends = list(self.rules.ends())  # what was there as it began must not be blamed on a point
+    for changes in [of for of in ends if min(of).startswith(READS)] or ends[:1]:
+      self._resolve(changes)
+    self._costs: dict[str, list[float]] = {}  # that are known, by trial
     self._over: dict[str, Progress] = {}
     self._exhausted = False
 
@@ -74,12 +88,16 @@ class Search:
     while True:
       found = {trial: self._progress(trial) for trial in self.trials}
       under_way = {trial: now for trial, now in found.items() if now.state in UNDER_WAY}
-      if len(under_way) >= self._at_once or not self._further(found, not under_way):
+      ours = [
+        trial for trial, now in under_way.items()
+        if self._everywhere or now.state == "waiting" or attempts(trial.folder)[-1].here()
+      ]  # fmt: skip
+      if len(ours) >= self._at_once or not self._further(found, not under_way):
         return under_way
 
   def _further(self, found: Mapping[Trial, Progress], idle: bool) -> bool:
     """Lets one go on, or asks for a new one. Returns whether there may be more of either."""
-    asked = trials.asked(self._root)
+    asked = points.asked(self._root)
     costs = {trial: self._costs_of(trial, now) for trial, now in found.items()}
     level = {trial: trial.level() for trial in found}
     whole = self._exhausted or len(asked) >= self.rules.trials
@@ -99,22 +117,35 @@ class Search:
     steps = [*self.rules.rungs, 1 + max(self.rules.rungs, default=0)]
     told = []
     for one in asked:
-      of = costs.get(one["id"], [math.inf])  # it could not be built
+      of = costs.get(one["id"], []) if one["id"] else [math.inf]  # it could not be built
       whole = len(of) == len(steps) and math.isfinite(of[-1])
       told.append(Told(one["changes"], dict(zip(steps, of, strict=False)), whole))
     number = len(asked) + 1
-    for draw in range(DRAWS):
-      changes = suggestion(self.rules, told, _seed(self.rules.seed, number, draw))
-      if any(one["changes"] == changes for one in asked):
+    before = [one["changes"] for one in asked]
+    for changes in self._drawn(told, number):
+      if changes in before:
         continue
       try:
         id, config = self._resolve(changes)
       except UserError as error:
         print(f"{trials.named(changes)} cannot be trained: {error}", flush=True)
-        return trials.ask(self._root, number, changes)
-      if id not in costs:
-        return trials.ask(self._root, number, changes, id, config)
+        return points.ask(self._root, number, changes)
+      if all(one["id"] != id for one in asked):
+        path = Trial(self._root, id, {}).config
+        trials.write(self._root, path, dict(configs.flat(config)))
+        return points.ask(self._root, number, changes, id)
     self._exhausted = True
+    print(f"{self._root}: no points but the {len(asked)} that were tried", flush=True)
+
+  def _drawn(self, told: Sequence[Told], number: int) -> Iterator[Changes]:
+    """Points for the trial of this number: the sampler's, which may be ones that were tried; then
+    random ones; then all, where they can be counted.
+    """
+    for draw in range(DRAWS):
+      sampler = self.rules.sampler if draw < DRAWS // 2 else "random"
+      of = dataclasses.replace(self.rules, sampler=sampler)
+      yield suggestion(of, told, _seed(self.rules.seed, number, draw))
+    yield from self.rules.points()
 
   def _progress(self, trial: Trial) -> Progress:
     if trial.id in self._over:
@@ -126,16 +157,17 @@ class Search:
 
   def _costs_of(self, trial: Trial, now: Progress) -> list[float]:
     """What a trial came to at each rung it got to, and at its end: the mean over its seeds."""
-    found: list[float] = []
-    for step in (*self.rules.rungs, trial.steps()):
-      if (trial.id, step) not in self._costs:
-        told = [run.at(step).get(f"valid/{self.rules.metric}") for run in trial.runs()]
-        values = [value for value in told if value is not None]
-        if len(values) < len(told):
+    steps = (*self.rules.rungs, trial.steps())
+    known = self._costs.setdefault(trial.id, [])
+    if len(known) <= trial.level():
+      curve = trial.curve(self.rules.metric)
+      for step in steps[len(known) :]:
+        if step not in curve:
           break
-        self._costs[trial.id, step] = self.rules.cost(sum(values) / len(values))
-      found.append(self._costs[trial.id, step])
-    return found + [math.inf] * (now.state == "diverged")
+        known.append(self.rules.cost(curve[step]))
+    lost = now.state in ("diverged", "failed")  # or it is where it was to get to, without a number
+    lost |= now.state in OVER and len(known) <= trial.level()
+    return known + [math.inf] * lost
 
 
 def _seed(*numbers: Any) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 
 from seqlab.errors import UserError
 from seqlab.sweeps.declared import Changes
-from seqlab.sweeps.rules import Axis, Rules
+from seqlab.sweeps.space import Axis, Rules
 
 
 @dataclasses.dataclass(frozen=True)

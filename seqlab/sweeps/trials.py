@@ -16,7 +16,7 @@ from seqlab import metrics
 from seqlab.errors import UserError
 from seqlab.keys import FREE
 from seqlab.programs import runs_of
-from seqlab.sweeps import files
+from seqlab.sweeps import files, points
 
 CANCELLED, MANIFEST, RESUMED = "cancelled", "manifest.json", "resumed"
 HOW = tuple(key for key in FREE if key != "evaluate.")  # keys that decide no number of a trial
@@ -117,6 +117,16 @@ class Trial:
     """How many steps its runs have saved together."""
     return sum(run.saved() for run in self.runs())
 
+  def curve(self, metric: str) -> dict[int, float]:
+    """Of each step after which all its runs were evaluated the mean of a metric over them."""
+    name = f"valid/{metric}"
+    runs = [
+      {line["step"]: line[name] for line in metrics.read(run.folder) if line.get(name) is not None}
+      for run in self.runs()
+    ]
+    steps = sorted(set.intersection(*map(set, runs)))
+    return {step: sum(run[step] for run in runs) / len(runs) for step in steps}
+
   def steps(self) -> int:
     """How many each run is to have."""
     return self._config["steps"]
@@ -173,19 +183,16 @@ def make(
   """
   listed = [dict(id=id, changes=dict(changes)) for id, changes, _ in made]
   there = files.read(root / MANIFEST)
-  try:
-    if there is None:
-      for id, _, config in made:
-        files.write_once(Trial(root, id, {}).config, dict(configs.flat(config)))
-      files.write_once(root / MANIFEST, {**about, "cwd": os.getcwd(), "trials": listed})
-  except OSError as error:
-    raise UserError(f"--workdir={root}: cannot be written ({error.strerror})") from None
+  if there is None:
+    for id, _, config in made:
+      write(root, Trial(root, id, {}).config, dict(configs.flat(config)))
+    write(root, root / MANIFEST, {**about, "cwd": os.getcwd(), "trials": listed})
   manifest = files.read(root / MANIFEST)
   told = json.loads(json.dumps({**about, "trials": listed}))
   if any(manifest.get(key) != told.get(key) for key in ("search", "base")):
     raise UserError(
-      f"--workdir={root} holds another sweep: get_search() or the config that it changes was not "
-      f"this as it began; `seqlab sweep resume` goes on with it, another folder begins with the new"
+      f"--workdir={root} holds another sweep than get_sweep() or get_search() and the config say "
+      f"now; `seqlab sweep resume` goes on with it, another folder begins with the new one"
     )
   before, now = ({one["id"] for one in of["trials"]} for of in (manifest, told))
   if before != now:
@@ -195,6 +202,18 @@ def make(
       f"another folder begins with the new ones"
     )
   return read(root)
+
+
+def write(root: pathlib.Path, path: pathlib.Path, content: Any) -> None:
+  """Writes a file of a sweep, unless it is there.
+
+  Raises:
+    UserError: it cannot be written.
+  """
+  try:
+    files.write_once(path, content)
+  except OSError as error:
+    raise UserError(f"--workdir={root}: cannot be written ({error.strerror})") from None
 
 
 def about(root: pathlib.Path) -> dict[str, Any]:
@@ -219,28 +238,5 @@ def read(root: pathlib.Path) -> list[Trial]:
   """
   said = about(root)
   rungs = tuple(said.get("search", {}).get("rungs", ()))
-  listed = [*said["trials"], *(one for one in asked(root) if one["id"])]
+  listed = [*said["trials"], *(one for one in points.asked(root) if one["id"])]
   return [Trial(root, one["id"], one["changes"], rungs) for one in listed]
-
-
-def asked(root: pathlib.Path) -> list[dict[str, Any]]:
-  """What a search asked for so far, in order; an id of "" could not be trained."""
-  found: list[dict[str, Any]] = []
-  while one := files.read(_asked(root, len(found) + 1)):
-    found.append(one)
-  return found
-
-
-def ask(
-  root: pathlib.Path, number: int, changes: Mapping[str, Any], id: str = "", config: Any = None
-) -> None:
-  """Writes down the trial that a search asks for under this number, if none is there; without an
-  id one that cannot be trained.
-  """
-  if config is not None:
-    files.write_once(Trial(root, id, {}).config, dict(configs.flat(config)))
-  files.write_once(_asked(root, number), dict(id=id, changes=dict(changes)))
-
-
-def _asked(root: pathlib.Path, number: int) -> pathlib.Path:
-  return root / "asked" / f"{number:04}.json"
