@@ -90,6 +90,17 @@ def test_parts_of_a_recurrence_tell_each_other_two_numbers_a_channel(form):
   assert sent[0] == sent[1] and set(sent[0]) == {"all-gather", "all-reduce"}
 
 
+def test_a_recurrence_runs_on_one_mesh_after_another():
+  if jax.device_count() < 8:
+    pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
+  x_BTF, found = jnp.ones((4, 16, 3)), []
+  for mesh in (_mesh(2, 4), _mesh(4, 2)):
+    with jax.set_mesh(mesh):
+      run = functools.partial(linear_recurrence, form="sequential", axis="sequence")
+      found.append(jax.jit(run)(x_BTF / 2, x_BTF, x_BTF[:, 0]))
+  np.testing.assert_allclose(*found, rtol=1e-6)
+
+
 def test_dense_gathers_nothing():
   """Forward and backward of sharded rows need one sum of the weight gradient and no gather."""
   if jax.device_count() < 8:

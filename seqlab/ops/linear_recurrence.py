@@ -44,7 +44,8 @@ def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto", axis: str | None =
     return linear_recurrence_naive(a_BTF, b_BTF, h_BF)
   if form == "auto":
     form = "sequential" if backend() == "cpu" or a_BTF.shape[1] == 1 else "associative"
-  return _recurrence(form, axis)(a_BTF, b_BTF, h_BF)
+  mesh = None if axis is None else jax.sharding.get_abstract_mesh()
+  return _recurrence(form, axis, mesh)(a_BTF, b_BTF, h_BF)
 
 
 def _scan(step, carry_BF, inputs, reverse=False):
@@ -138,7 +139,7 @@ def _handed_on(axis, total_BF, last_BF, h_BF, reverse=False):
   return lax.scan(step, h_BF, (jnp.arange(len(parts[0])), *parts), reverse=reverse)[0]
 
 
-def _along(axis, states, sums):
+def _along(axis, mesh, states, sums):
   """`states` and `sums` of parts of time along a mesh axis, the other axes being the compiler's."""
   time, whole = PartitionSpec(None, axis), PartitionSpec()
 
@@ -153,7 +154,7 @@ def _along(axis, states, sums):
     s_BTF, dh_BF = sums(a_BTF, g_BTF.at[:, -1].add(later_BF))
     return s_BTF, lax.psum(jnp.where(lax.axis_index(axis) == 0, dh_BF, 0), axis)
 
-  of_axis = functools.partial(jax.shard_map, axis_names={axis}, check_vma=False)
+  of_axis = functools.partial(jax.shard_map, mesh=mesh, axis_names={axis}, check_vma=False)
   return (
     of_axis(states_of_part, in_specs=(time, time, whole), out_specs=time),
     of_axis(sums_of_part, in_specs=(time, time), out_specs=(time, whole)),
@@ -161,9 +162,9 @@ def _along(axis, states, sums):
 
 
 @functools.cache
-def _recurrence(form, axis):
+def _recurrence(form, axis, mesh):
   run = {
     "sequential": (_states_one_by_one, _sums_one_by_one),
     "associative": (_states_by_halves, _sums_by_halves),
   }[form]
-  return _with_gradient(*(run if axis is None else _along(axis, *run)))
+  return _with_gradient(*(run if axis is None else _along(axis, mesh, *run)))
