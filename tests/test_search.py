@@ -175,8 +175,9 @@ def test_what_trials_read_is_not_blamed_on_points(folder):
   with pytest.raises(UserError, match=r"words.txt"):
     search.Search(root, 2)
   (folder / "gone.txt").rename(folder / "words.txt")
-  (root / search.BASE).rename(folder / "base.json")
-  with pytest.raises(UserError, match=r"base.json"):
+  base = trials.about(root)["base"]
+  (root / f"configs/{base}.json").unlink()
+  with pytest.raises(UserError, match=base):
     search.Search(root, 2)
   assert not points.asked(root)
 

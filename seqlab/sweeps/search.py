@@ -1,7 +1,7 @@
 """An adaptive search: its points are trials that are asked for one after another, by what came of
 those before them. Like all else it is read off files, so any number of controllers may search.
 
-WORKDIR/base.json            the config that points change
+WORKDIR/configs/BASE.json    the config that points change, of which the manifest has the id
 WORKDIR/asked/N.json         the Nth point: `points`
 WORKDIR/runs/ID/goes_on/N    the trial is let go on from rung N; written once
 """
@@ -26,7 +26,6 @@ from seqlab.sweeps.states import OVER, UNDER_WAY, Progress, progress
 from seqlab.sweeps.suggest import Told, check, suggestion
 from seqlab.sweeps.trials import Trial
 
-BASE = "base.json"
 DRAWS = 20  # of points that were tried before, after which another is looked for one by one
 READS = ("data.", "init.")  # beginnings of keys that name files
 
@@ -49,8 +48,8 @@ def begin(root: pathlib.Path, file: str, overrides: Sequence[str]) -> None:
       raise UserError(f"get_search(): {trials.named(changes)}: {error}") from None
   base = trials.address(config, "")  # what is not searched must not change either
   said = dict(config=file, overrides=list(overrides), base=base, search=dataclasses.asdict(found))
-  if not (root / trials.MANIFEST).exists():  # first, as what has a manifest is taken up
-    trials.write(root, root / BASE, dict(configs.flat(config)))
+  # Before the manifest, as what has one is taken up.
+  trials.write(root, Trial(root, base, {}).config, dict(configs.flat(config)))
   trials.make(root, said, [])
 
 
@@ -65,10 +64,11 @@ class Search:
       UserError: Optuna is not there, or what trials read.
     """
     check()
-    self.rules = Rules(**trials.about(root)["search"])
+    about = trials.about(root)
+    self.rules = Rules(**about["search"])
     self._root, self._at_once, self.whole = root, at_once, self.rules.trials
     self._everywhere = everywhere
-    self._resolve = Resolver(str(root / BASE))
+    self._resolve = Resolver(str(Trial(root, about["base"], {}).config))
     ends = list(self.rules.ends())  # what was there as it began must not be blamed on a point
     for changes in [of for of in ends if min(of).startswith(READS)] or ends[:1]:
       self._resolve(changes)
