@@ -5,8 +5,10 @@ What:     gated recurrences one to four deep, at rates over two orders of magnit
 Data:     carried by Python itself, so the numbers depend on its version.
 Command:  seqlab sweep run --config=experiments/search_recurrent.py --workdir=sweeps/gated --jobs=2
           and then seqlab sweep report --workdir=sweeps/gated
-Time:     TIME
-Expected: EXPECTED
+Time:     about 10 minutes on 2 CPU cores.
+Expected: with Python 3.11 a GRU three deep at a rate of 0.012 with little dropout, loss 1.509 after
+          900 steps; six of 27 get there, 14 to the second rung, so that 37% of all steps are made.
+          What is tried depends on which trials end first, so another run has other points.
 """
 
 from ml_collections import ConfigDict

@@ -19,6 +19,8 @@ def search(
   tried: of each trial the value of each key and its (step, metric). space: of each key the `kind`
     of its values, and `values` where they are a choice.
   """
+  from matplotlib.ticker import MaxNLocator, NullFormatter
+
   rows = -(-(1 + len(space)) // ACROSS)
   longest = max(curve[-1][0] for _, curve in tried)
   shades = [0.15 + 0.85 * curve[-1][0] / longest for _, curve in tried]
@@ -38,6 +40,9 @@ def search(
         panel.set_xticks(range(len(names)), names, rotation=20, ha="right", fontsize=8)
       elif axis["kind"] == "log_uniform":
         panel.set_xscale("log")
+        panel.xaxis.set_minor_formatter(NullFormatter())  # two decades of them would overlap
+      elif axis["kind"] == "integer":
+        panel.xaxis.set_major_locator(MaxNLocator(integer=True))
       y = [curve[-1][1] for _, curve in tried]
       panel.scatter(x, y, color="black", alpha=shades, linewidths=0)
       panel.scatter(x[:1], y[:1], color="C3")

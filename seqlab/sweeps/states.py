@@ -72,7 +72,7 @@ def progress(trial: Trial) -> Progress:
   if not last.end:
     why = f"process {last.owner['pid']} on {last.owner['host']} was killed"
   else:
-    why = last.end["why"] or f"exit {last.end['code']}"
+    why = last.end["why"] or f"exit {last.end['code']}" * bool(last.end["code"])
   counted = [one for one in tried if one.ended() > trial.resumed()]
   failures, losses = fruitless(counted, trial.saved())
   over = failures >= FAILURES or losses >= LOSSES
