@@ -8,7 +8,6 @@ import os
 import pathlib
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from rich.live import Live
 
@@ -18,7 +17,7 @@ from seqlab.sweeps import launch, trials
 from seqlab.sweeps import slurm as slurm_jobs
 from seqlab.sweeps.declared import has
 from seqlab.sweeps.report import report
-from seqlab.sweeps.states import STATES, UNDER_WAY, Listed, outcomes, progress
+from seqlab.sweeps.states import STATES, UNDER_WAY, Listed, Sweep, outcomes, progress
 from seqlab.sweeps.trials import Run
 
 EVERY = 2.0  # seconds between looks of `status --watch`
@@ -72,7 +71,7 @@ def run(
     raise UserError(
       f"--workdir={root}: this sweep was cancelled; `seqlab sweep resume` takes it up"
     )
-  sweep: Any
+  sweep: Sweep
   if search:
     from seqlab.sweeps.search import Search
 

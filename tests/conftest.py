@@ -1,4 +1,5 @@
-"""What every test sees: eight simulated devices and a compilation cache that outlives the run.
+"""What every test sees: eight simulated devices and a compilation cache that outlives the run; a
+folder with a small run, for those that ask.
 
 Set before jax starts. A single-device computation still runs on device 0 alone.
 
@@ -15,6 +16,8 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 os.environ.setdefault("JAX_NUM_CPU_DEVICES", "8")
 
 import jax
+import pytest
+import small
 
 from seqlab import runtime
 
@@ -27,6 +30,15 @@ jax.config.update("jax_disable_most_optimizations", True)
 jax.devices()
 if flags is None:
   os.environ.pop("XLA_FLAGS", None)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+  """Where the tests work now: small.py and the text that it reads."""
+  (tmp_path / "small.py").write_text(small.CONFIG)
+  small.write_words(tmp_path)
+  monkeypatch.chdir(tmp_path)
+  return tmp_path
 
 
 def pytest_addoption(parser):

@@ -7,7 +7,6 @@ import types
 
 import numpy as np
 import pytest
-import small
 from commands import here
 
 from seqlab import alerts, log
@@ -124,14 +123,6 @@ def test_a_line_is_shown_each_minute_though_steps_are_slow(tmp_path, monkeypatch
   assert shown == [(2, 1.5)] and wrote == [], "what is written does not depend on the time"
   told.dispatched(4, numbers[4], write=True)
   assert wrote == [(3, 2.0)] and shown[1:] == wrote
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-  (tmp_path / "small.py").write_text(small.CONFIG)
-  small.write_words(tmp_path)
-  monkeypatch.chdir(tmp_path)
-  return tmp_path
 
 
 def test_what_diverges_is_an_alert_in_the_folder_and_on_the_card(folder):

@@ -5,7 +5,6 @@ import time
 import types
 
 import pytest
-import small
 from commands import here
 
 from seqlab import goodput, train
@@ -83,14 +82,6 @@ def waits(busy, count=8, seconds=0.1):
 def test_waiting_counts_while_the_device_has_nothing_to_do():
   assert 0.4 < waits(busy=False) < 1.6
   assert waits(busy=True) == 0
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-  (tmp_path / "small.py").write_text(small.CONFIG)
-  small.write_words(tmp_path)
-  monkeypatch.chdir(tmp_path)
-  return tmp_path
 
 
 def test_the_card_says_what_the_time_went_into_over_a_kill(folder, monkeypatch):

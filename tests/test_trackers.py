@@ -6,7 +6,6 @@ import sys
 import time
 
 import pytest
-import small
 from commands import here
 
 from seqlab import trackers
@@ -51,14 +50,6 @@ def service(tmp_path, monkeypatch):
   yield make
   for name in trackers.SERVICES:
     sys.modules.pop(name, None)
-
-
-@pytest.fixture
-def folder(tmp_path, monkeypatch):
-  (tmp_path / "small.py").write_text(small.CONFIG)
-  small.write_words(tmp_path)
-  monkeypatch.chdir(tmp_path)
-  return tmp_path
 
 
 def train(*flags, **options):

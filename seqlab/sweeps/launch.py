@@ -2,7 +2,6 @@
 
 import pathlib
 import shlex
-from typing import TYPE_CHECKING
 
 from seqlab.errors import UserError
 from seqlab.exits import STOPPED
@@ -11,16 +10,13 @@ from seqlab.sweeps import trials
 from seqlab.sweeps.minutely import Minutely
 from seqlab.sweeps.pool import Pool
 from seqlab.sweeps.slurm import Slurm
-from seqlab.sweeps.states import OVER, Listed, Progress, outcomes, progress
+from seqlab.sweeps.states import OVER, Progress, Sweep, outcomes
 from seqlab.sweeps.trials import Trial
-
-if TYPE_CHECKING:
-  from seqlab.sweeps.search import Search  # jax, which other sweeps do without
 
 
 def train(
   root: pathlib.Path,
-  sweep: "Listed | Search",
+  sweep: Sweep,
   metric: str,
   *,
   jobs: int,
@@ -41,14 +37,14 @@ def train(
     raise UserError(f"--slurm={slurm}: these are options of --launcher=slurm")
 
   def done() -> str:
-    over = sum(progress(trial).state in OVER for trial in sweep.trials)
+    over = sum(sweep.progress(trial).state in OVER for trial in sweep.trials)
     return f"{over}/{sweep.whole}"
 
   how = f"{jobs} at a time" if launcher == "local" else "by Slurm"
   print(f"{root}: {done()} trials are done, {how}", flush=True)
 
   def ended(trial: Trial) -> None:
-    print(f"{done()}  {trial.named}: {said(trial, progress(trial), metric)}", flush=True)
+    print(f"{done()}  {trial.named}: {said(trial, sweep.progress(trial), metric)}", flush=True)
 
   minutely = Minutely(root, sweep)
 
@@ -63,7 +59,7 @@ def train(
       else Slurm(root, sweep.left, slurm, stall, ended)
     )
     stopped = runner.run(asked)
-  left = [trial for trial in sweep.trials if progress(trial).state not in OVER]
+  left = [trial for trial in sweep.trials if sweep.progress(trial).state not in OVER]
   if not left and not stopped:
     print(f"done: seqlab sweep report --workdir={root}")
     return 0

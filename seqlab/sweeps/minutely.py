@@ -5,14 +5,10 @@ import datetime
 import pathlib
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from seqlab import metrics
-from seqlab.sweeps.states import STATES, UNDER_WAY, Listed, progress
+from seqlab.sweeps.states import STATES, UNDER_WAY, Listed, Sweep
 from seqlab.sweeps.trials import Trial
-
-if TYPE_CHECKING:
-  from seqlab.sweeps.search import Search
 
 MINUTE = 60.0  # seconds between lines
 
@@ -26,7 +22,7 @@ class Minutely:
   def __init__(
     self,
     root: pathlib.Path,
-    sweep: "Listed | Search",
+    sweep: Sweep,
     now: Callable[[], float] = time.monotonic,
   ):
     self._root, self._sweep, self._now = root, sweep, now
@@ -38,7 +34,7 @@ class Minutely:
     if (now := self._now()) < self._due:
       return
     self._due = now + MINUTE
-    states = {trial: progress(trial).state for trial in self._sweep.trials}
+    states = {trial: self._sweep.progress(trial).state for trial in self._sweep.trials}
     count = collections.Counter(states.values())
     parts = [f"{count[state]} {state}" for state in STATES if count[state]]
     began, before = self._before

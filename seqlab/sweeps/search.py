@@ -22,7 +22,7 @@ from seqlab.sweeps.halving import promotion
 from seqlab.sweeps.made import Resolver
 from seqlab.sweeps.rules import rules
 from seqlab.sweeps.space import Rules
-from seqlab.sweeps.states import OVER, UNDER_WAY, Progress, progress
+from seqlab.sweeps.states import OVER, UNDER_WAY, Progress, Sweep
 from seqlab.sweeps.suggest import Told, check, suggestion
 from seqlab.sweeps.trials import Trial
 
@@ -53,8 +53,8 @@ def begin(root: pathlib.Path, file: str, overrides: Sequence[str]) -> None:
   trials.make(root, said, [])
 
 
-class Search:
-  """A sweep whose trials are asked for while it runs; as `states.Listed`."""
+class Search(Sweep):
+  """A sweep whose trials are asked for while it runs."""
 
   def __init__(self, root: pathlib.Path, at_once: int, everywhere: bool = False):
     """at_once: how many trials are to be under way, of those that wait or that this machine trains;
@@ -66,19 +66,17 @@ class Search:
     check()
     about = trials.about(root)
     self.rules = Rules(**about["search"])
-    self._root, self._at_once, self.whole = root, at_once, self.rules.trials
-    self._everywhere = everywhere
+    super().__init__(self.rules.trials)
+    self._root, self._at_once, self._everywhere = root, at_once, everywhere
     self._resolve = Resolver(str(Trial(root, about["base"], {}).config))
     ends = list(self.rules.ends())  # what was there as it began must not be blamed on a point
     for changes in [of for of in ends if min(of).startswith(READS)] or ends[:1]:
       self._resolve(changes)
     self._costs: dict[str, list[float]] = {}  # that are known, by trial
-    self._over: dict[str, Progress] = {}
     self._exhausted = False
 
   @property
-  def trials(self) -> list[Trial]:
-    """Those that were asked for so far."""
+  def trials(self) -> Sequence[Trial]:
     return trials.read(self._root)
 
   def left(self) -> dict[Trial, Progress]:
@@ -86,7 +84,7 @@ class Search:
     or a new one asked for, until there is nothing more to try.
     """
     while True:
-      found = {trial: self._progress(trial) for trial in self.trials}
+      found = {trial: self.progress(trial) for trial in self.trials}
       under_way = {trial: now for trial, now in found.items() if now.state in UNDER_WAY}
       ours = [
         trial for trial, now in under_way.items()
@@ -146,14 +144,6 @@ class Search:
       of = dataclasses.replace(self.rules, sampler=sampler)
       yield suggestion(of, told, _seed(self.rules.seed, number, draw))
     yield from self.rules.points()
-
-  def _progress(self, trial: Trial) -> Progress:
-    if trial.id in self._over:
-      return self._over[trial.id]
-    now = progress(trial)
-    if now.result:
-      self._over[trial.id] = now
-    return now
 
   def _costs_of(self, trial: Trial, now: Progress) -> list[float]:
     """What a trial came to at each rung it got to, and at its end: the mean over its seeds."""

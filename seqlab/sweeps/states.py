@@ -1,5 +1,6 @@
 """How far trials and their runs are, read off their files."""
 
+import abc
 import dataclasses
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -79,16 +80,47 @@ def progress(trial: Trial) -> Progress:
   return Progress("failed" if over else "waiting", why, len(tried), None)
 
 
-class Listed:
-  """A sweep whose trials are all known from its beginning."""
+class Sweep(abc.ABC):
+  """The trials of a sweep while it is trained; what has a result is read once."""
+
+  def __init__(self, whole: int):
+    """whole: how many trials it is to have."""
+    self.whole = whole
+    self._ended: dict[str, Progress] = {}
+
+  @property
+  @abc.abstractmethod
+  def trials(self) -> Sequence[Trial]:
+    """Those that there are so far."""
+
+  @abc.abstractmethod
+  def left(self) -> dict[Trial, Progress]:
+    """How far those are that are under way."""
+
+  def progress(self, trial: Trial) -> Progress:
+    """How far one of them is."""
+    if trial.id in self._ended:
+      return self._ended[trial.id]
+    now = progress(trial)
+    if now.result:
+      self._ended[trial.id] = now
+    return now
+
+
+class Listed(Sweep):
+  """One whose trials are all known from its beginning."""
 
   def __init__(self, trials: Sequence[Trial]):
-    self.trials, self.whole = list(trials), len(trials)
-    self._under_way = list(trials)
+    super().__init__(len(trials))
+    self._trials, self._under_way = trials, list(trials)
+
+  @property
+  def trials(self) -> Sequence[Trial]:
+    return self._trials
 
   def left(self) -> dict[Trial, Progress]:
-    """How far those are that are at no end of theirs; what was at one is not looked at again."""
-    now = {trial: progress(trial) for trial in self._under_way}
+    """As it says; what failed too often is not looked at again."""
+    now = {trial: self.progress(trial) for trial in self._under_way}
     found = {trial: of for trial, of in now.items() if of.state in UNDER_WAY}
     self._under_way = list(found)
     return found
