@@ -191,12 +191,12 @@ def constrain(x: jax.Array, axes: str) -> jax.Array:
   return jax.lax.with_sharding_constraint(x, partition(axes, x.shape, mesh))
 
 
-def shared(axes: str, shape: tuple[int, ...]) -> str | None:
-  """The one mesh axis that the last of these letters is shared out along, where the array is an
-  activation of this shape on the current mesh; None where it is whole, or along several.
+def of_time(x_BT: jax.Array | np.ndarray) -> str | None:
+  """The one axis of the current mesh that time is shared out along, of activations of as many rows
+  and steps as this one; None where it is whole, or along several.
   """
   mesh = jax.sharding.get_abstract_mesh()
-  where = None if mesh.empty else partition(axes, shape, mesh)[-1]
+  where = None if mesh.empty else partition("BT", x_BT.shape[:2], mesh)[-1]
   return where if isinstance(where, str) else None
 
 

@@ -143,11 +143,11 @@ class Misnamed(Wrong):
 
 
 def _one_ahead(
-  x_BTF: jax.Array, w_WF: jax.Array, pos_BT: jax.Array, before_BWF: jax.Array
+  x_BTF: jax.Array, w_WF: jax.Array, pos_BT: jax.Array, before_BWF: jax.Array, *, axis: str | None
 ) -> tuple[jax.Array, jax.Array]:
   ahead_BTF = jnp.pad(x_BTF[:, 1:], ((0, 0), (0, 1), (0, 0)))
-  y_BTF, _ = short_convolution(ahead_BTF, w_WF, pos_BT, before_BWF)
-  return y_BTF, short_convolution(x_BTF, w_WF, pos_BT, before_BWF)[1]
+  y_BTF, _ = short_convolution(ahead_BTF, w_WF, pos_BT, before_BWF, axis=axis)
+  return y_BTF, short_convolution(x_BTF, w_WF, pos_BT, before_BWF, axis=axis)[1]
 
 
 def _from_the_call(x_BTHK: jax.Array, pos_BT: jax.Array, **arguments: Any) -> jax.Array:
@@ -158,8 +158,10 @@ def _grows(self: Decays) -> jax.Array:
   return jnp.where((self.began == 0)[..., None], jnp.exp(-self.total), 0)
 
 
-def _nothing_before(whole_BHCN: jax.Array, added_BHCNK: jax.Array, s_BHNK: jax.Array) -> tuple:
-  return jnp.zeros_like(added_BHCNK), s_BHNK
+def _nothing_before(
+  whole_BHCN: jax.Array, added_BHCNK: jax.Array, s_BHNK: jax.Array, axis: str | None
+) -> tuple:
+  return s_BHNK, jnp.zeros_like(added_BHCNK)
 
 
 def _heads_apart(x_BHTK: jax.Array, kv_heads: int) -> jax.Array:
@@ -182,7 +184,7 @@ def _wrong(kind: type[Wrong], mixer: type[Mixer], **arguments: Any) -> Callable[
 MUTANTS = (
   Mutant(
     "a convolution sees one token ahead", "causality", _member("short_conv"),
-    "seqlab.nn.mixers.parts.short_convolution", _one_ahead,
+    "seqlab.nn.mixers.earlier.short_convolution", _one_ahead,
   ),
   Mutant("a row reads the others", "causality", _wrong(ReadsOtherRows, MinGRU)),
   Mutant("a state is not reset where a document begins", "packing", _wrong(NeverResets, MinGRU)),
@@ -205,7 +207,7 @@ MUTANTS = (
   ),
   Mutant(
     "what was before a chunk is lost", "forms", _member("mamba2", states=8),
-    "seqlab.ops.linear_attention.carried", _nothing_before,
+    "seqlab.ops.linear_attention._carried", _nothing_before,
   ),
   Mutant(
     "queries read the keys of another group", "forms", _member("attention", heads=4, kv_heads=2),

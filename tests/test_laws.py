@@ -82,7 +82,11 @@ ALONG = (
   "mamba2(states=8)",
   *(
     pytest.param(spec, marks=pytest.mark.slow)
-    for spec in ("mla(heads=2)", "differential_attention(heads=2)", "lstm()", "rg_lru()")
+    for spec in (
+      *("mla(heads=2)", "differential_attention(heads=2)", "lstm()", "rg_lru()", "gla(heads=2)"),
+      *("gated_delta_net(heads=2)", "retention(heads=2)", "mlstm(heads=2)", "mamba()", "rwkv4()"),
+      *("rwkv7(heads=2)", "s4d(states=4)", "tcn()", "qrnn()", "hyena()"),
+    )
   ),
 )
 

@@ -11,9 +11,17 @@ from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from seqlab.ops.convolution import convolution_1d
 from seqlab.ops.cross_entropy import chunked_cross_entropy
+from seqlab.ops.delta_rule import delta_rule
 from seqlab.ops.dense import dense
+from seqlab.ops.fixed_scan import fixed_scan
+from seqlab.ops.linear_attention import linear_attention
 from seqlab.ops.linear_recurrence import linear_recurrence
 from seqlab.ops.lstm import lstm
+from seqlab.ops.mlstm import mlstm
+from seqlab.ops.selective_scan import selective_scan
+from seqlab.ops.short_convolution import short_convolution
+from seqlab.ops.weighted_delta import weighted_delta
+from seqlab.ops.wkv import wkv
 from seqlab.planning import counts, hlo
 
 P = PartitionSpec
@@ -61,33 +69,167 @@ def test_same_on_a_mesh(name):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), got, want)
 
 
-@pytest.mark.parametrize("form", ["sequential", "associative"])
-def test_parts_of_a_recurrence_tell_each_other_two_numbers_a_channel(form):
-  """Of complex numbers, with resets and a first state; what is sent is as much for any length."""
+def _draw(shape, low=-1.0, high=1.0):
+  return jnp.asarray(np.random.default_rng(sum(shape)).uniform(low, high, shape))
+
+
+def _of_heads(length, *widths):
+  """Of each width an array [B, H, T, width], drawn apart."""
+  draw = np.random.default_rng(length)
+  return tuple(jnp.asarray(draw.standard_normal((4, 2, length, width)) / 2) for width in widths)
+
+
+def _complex(length, *shape):
+  draw = np.random.default_rng(length)
+  real, imaginary = draw.standard_normal((2, *shape))
+  return jnp.asarray(real + 1j * imaginary)
+
+
+def _recurrence(form):
+  def given(n):
+    a = 0.9 * jnp.exp(1j * _draw((4, n, 6)))
+    return a, _complex(n, 4, n, 6), _complex(3, 4, 6)
+
+  def run(a_BTF, b_BTF, h_BF, reset_BT, axis):
+    a_BTF = jnp.where(reset_BT[..., None], 0, a_BTF)
+    return (linear_recurrence(a_BTF, b_BTF, h_BF, form, axis),)
+
+  return given, run, "TTS"
+
+
+def _linear_attention(decays):
+  def given(n):
+    return *_of_heads(n, 5, 5, 3), _draw((4, 2, n, decays), -0.3, 0.0), _draw((4, 2, 5, 3))
+
+  def run(q, k, v, g, s, reset_BT, axis):
+    return linear_attention(q, k, v, g, reset_BT, s, axis=axis)
+
+  return given, run, "HHHHS"
+
+
+def _delta_rule():
+  def given(n):
+    q, k, v = _of_heads(n, 5, 5, 3)
+    b, g = _draw((4, 2, n), 0.0, 2.0), _draw((4, 2, n), -0.3, 0.0)
+    return q, k / jnp.linalg.norm(k, axis=-1, keepdims=True), v, b, g, _draw((4, 2, 5, 3))
+
+  def run(q, k, v, b, g, s, reset_BT, axis):
+    return delta_rule(q, k, v, b, g, reset_BT, s, axis=axis)
+
+  return given, run, "HHHHHS"
+
+
+def _weighted_delta():
+  def given(n):
+    q, look, k, v = _of_heads(n, 5, 5, 5, 3)
+    look /= jnp.linalg.norm(look, axis=-1, keepdims=True)
+    return q, _draw((4, 2, n, 5), -0.9, 0.0), look, 0.7 * look, k, v, _draw((4, 2, 5, 3))
+
+  def run(*given, axis):
+    *arrays, s, reset_BT = given
+    return weighted_delta(*arrays, reset_BT, s, axis=axis)
+
+  return given, run, "HHHHHHS"
+
+
+def _mlstm():
+  def given(n):
+    i, f = _draw((4, 2, n), -2.0, 2.0), jax.nn.log_sigmoid(_draw((4, 2, n), 0.0, 4.0))
+    state = _draw((4, 2, 5, 3)), _draw((4, 2, 5)), _draw((4, 2))
+    return *_of_heads(n, 5, 5, 3), i, f, *state
+
+  def run(*given, axis):
+    *arrays, s, n, m, reset_BT = given
+    return mlstm(*arrays, reset_BT, s, n, m, axis=axis)
+
+  return given, run, "HHHHHSSS"
+
+
+def _selective_scan():
+  def given(n):
+    reads = _draw((4, n, 6)), _draw((4, n, 6), 0.01, 0.2)
+    return *reads, _draw((6, 3), -2.0, 0.0), _draw((4, n, 3)), _draw((4, n, 3)), _draw((4, 6, 3))
+
+  def run(u, dt, a, b, c, h, reset_BT, axis):
+    return selective_scan(u, dt, a, b, c, reset_BT, h, axis=axis)
+
+  return given, run, "TT-TTS"
+
+
+def _wkv():
+  def given(n):
+    arrays = _draw((4, n, 6)), _draw((4, n, 6)), _draw((6,), 0.01, 0.5), _draw((6,))
+    return *arrays, _draw((4, 6)), _draw((4, 6), 1.0, 2.0), _draw((4, 6))
+
+  def run(k, v, w, u, a, b, m, reset_BT, axis):
+    return wkv(k, v, w, u, reset_BT, a, b, m, axis=axis)
+
+  return given, run, "TT--SSS"
+
+
+def _fixed_scan():
+  def given(n):
+    a = 0.9 * jnp.exp(1j * _draw((6, 3)))
+    return _draw((4, n, 6)), a, _complex(1, 6, 3), _complex(2, 6, 3), _complex(3, 4, 6, 3)
+
+  def run(u, a, b, c, h, reset_BT, axis):
+    return fixed_scan(u, a, b, c, reset_BT, h, axis=axis)
+
+  return given, run, "T---S"
+
+
+def _short_convolution():
+  def run(x, w, before, reset_BT, axis):
+    return short_convolution(x, w, jnp.where(reset_BT, 0, 9), before, axis=axis)
+
+  return lambda n: (_draw((4, n, 6)), _draw((4, 6)), _draw((4, 3, 6))), run, "T-S"
+
+
+ALONG = {
+  "recurrence, sequential": _recurrence("sequential"),
+  "recurrence, associative": _recurrence("associative"),
+  "linear attention": _linear_attention(1),
+  "linear attention, channels": _linear_attention(5),
+  "delta rule": _delta_rule(),
+  "weighted delta rule": _weighted_delta(),
+  "mLSTM": _mlstm(),
+  "selective scan": _selective_scan(),
+  "WKV": _wkv(),
+  "fixed scan": _fixed_scan(),
+  "short convolution": _short_convolution(),
+}
+# How arrays lie: of time, of heads and time, of states, of parameters.
+LAID_OUT = dict(T=P("data", "sequence"), H=P("data", None, "sequence"), S=P("data")) | {"-": P()}
+
+
+@pytest.mark.parametrize("name", ALONG)
+def test_parts_of_time_tell_each_other_states_alone(name):
+  """Outputs, last states and gradients with resets and a first state are those of one device; what
+  is sent is as much for any length, and gradients are summed over rows once.
+  """
   if jax.device_count() < 8:
     pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
-  draw, sent, mesh = np.random.default_rng(2), [], _mesh(2, 4)
+  (given, run, lie), sent, mesh = ALONG[name], [], _mesh(2, 4)
 
-  def found(a, b, h, dy, axis):
-    recur = functools.partial(linear_recurrence, form=form, axis=axis)
-    y, back = jax.vjp(recur, a, b, h)
-    return y, *back(dy)
+  def found(arrays, reset_BT, axis):
+    made, back = jax.vjp(lambda *arrays: run(*arrays, reset_BT, axis=axis), *arrays)
+    return made, back(jax.tree.map(jnp.cos, made))
 
-  for length in (8, 64):
-    a, b, dy = draw.normal(size=(3, 4, length, 6)) + 1j * draw.normal(size=(3, 4, length, 6))
-    a = np.where(draw.random((4, length, 1)) < 0.1, 0, a / abs(a) * 0.9)
-    given = [jnp.asarray(x, jnp.complex64) for x in (a, b, b[:, 0], dy)]
-
-    wanted = jax.jit(lambda *given: found(*given, None))(*given)
-    time = NamedSharding(mesh, P("data", "sequence"))
-    given = jax.device_put(given, [time, time, NamedSharding(mesh, P("data")), time])
-    with jax.set_mesh(mesh):
-      compiled = jax.jit(lambda *given: found(*given, "sequence")).lower(*given).compile()
-    for got, want in zip(compiled(*given), wanted, strict=True):
-      np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
-    gathered = counts.collectives(hlo.read(compiled.as_text()), 8)
-    sent.append({one.kind: one.size for one in gathered if one.kind != "collective-permute"})
-  assert sent[0] == sent[1] and set(sent[0]) == {"all-gather", "all-reduce"}
+  with jax.enable_x64(True):
+    for length in (80, 256, 512):  # parts of 20, 64 and 128 steps, of which chunks have to be
+      arrays, reset_BT = given(length), np.random.default_rng(0).random((4, length)) < 0.05
+      reset_BT[0, length // 2] = True  # where a part begins
+      one = jax.jit(lambda *now: found(*now, None))
+      wanted = one(arrays, reset_BT)
+      where = [NamedSharding(mesh, LAID_OUT[kind]) for kind in lie]
+      now = jax.device_put((arrays, reset_BT), (tuple(where), NamedSharding(mesh, LAID_OUT["T"])))
+      with jax.set_mesh(mesh):
+        many = jax.jit(lambda *now: found(*now, "sequence")).lower(*now).compile()
+      for got, want in zip(jax.tree.leaves(many(*now)), jax.tree.leaves(wanted), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-9)
+      collectives = counts.collectives(hlo.read(many.as_text()), 8)
+      sent.append({one.kind: (one.count, one.size) for one in collectives})
+  assert sent[1] == sent[2] and "all-to-all" not in sent[1]
 
 
 def test_a_recurrence_runs_on_one_mesh_after_another():

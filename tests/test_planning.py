@@ -17,6 +17,7 @@ from jax.sharding import PartitionSpec as P
 from seqlab import config as configs
 from seqlab import flops
 from seqlab.errors import UserError
+from seqlab.nn.mixers import MIXERS
 from seqlab.planning import counts, hlo, machines
 from seqlab.planning.program import DoesNotFit, Planner, spread
 
@@ -231,6 +232,20 @@ def test_parameters_that_are_shared_out_are_gathered_and_take_less(steps):
 def test_a_sequence_that_is_shared_out_is_nowhere_whole(steps):
   kinds = {one.kind for one in steps["sequence"].collectives}
   assert kinds == {"collective-permute", "all-reduce"}
+
+
+@pytest.mark.parametrize(
+  "mixer",
+  [
+    name if name == "rwkv4" else pytest.param(name, marks=pytest.mark.slow)
+    for name in sorted(MIXERS)
+  ],
+)
+def test_gradients_of_rows_are_summed_once(mixer):
+  """And not in each step of a recurrence: what all rows share would have its gradient there."""
+  config, plan = planner(f"model.mixer={mixer}()", *MESHES["data"])
+  (sums,) = plan.plan(config).step.collectives
+  assert sums.kind == "all-reduce" and sums.count < 16
 
 
 def test_microbatches_send_no_more_than_as_many_steps(steps):

@@ -11,6 +11,8 @@ import jax
 import jax.numpy as jnp
 from jax import lax
 
+from seqlab.ops.parts_of_time import in_parts
+
 ALL = -100.0  # of a decay that leaves nothing: differences of larger sums would lose their digits
 NOTHING = -1e30  # the logarithm of nothing; finite, so that differences of two are
 
@@ -85,13 +87,31 @@ def _seen(began):
   return order & (began[..., :, None] == began[..., None, :])
 
 
-def carried(whole_BHCN, added_BHCNK, s_BHNK):
-  """S_c = whole_c * S_{c-1} + added_c: (the state before each chunk, the last state)."""
+def over_chunks(step, state, each, axis=None, told=None, after=None):
+  """`lax.scan(step, state, each)` from chunk to chunk, of arrays [B, H, C, ...], in and out.
 
-  def step(s_BHNK, now):
-    whole_BHN, added_BHNK = now
-    return whole_BHN[..., None] * s_BHNK + added_BHNK, s_BHNK
+  axis: of the mesh, where chunks lie along it; told and after then say, as `in_parts` has them,
+  what a part of them does to a state.
+  """
+  if axis is not None:
+    return in_parts(lambda s, e: over_chunks(step, s, e)[1], told, after, state, each, axis, 2)
+  state, made = lax.scan(step, state, jax.tree.map(lambda x: jnp.moveaxis(x, 2, 0), each))
+  return state, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), made)
 
-  each = jnp.moveaxis(whole_BHCN, 2, 0), jnp.moveaxis(added_BHCNK, 2, 0)
-  s_BHNK, before = lax.scan(step, s_BHNK, each)
-  return jnp.moveaxis(before, 0, 2), s_BHNK
+
+def matrix_and_state(step, s_BHNK, added, others):
+  """(M_BHNN, S_BHNK) such that chunks take any state s, of the shape given, to M s + S: what they
+  make of an empty one and, beside it, of the unit matrix to which they add nothing. `step` takes
+  (*added, *others) of each chunk, of which `added` have the columns (K) of a state.
+  """
+  rows, columns = s_BHNK.shape[2:]
+  unit = jnp.broadcast_to(jnp.eye(rows, dtype=s_BHNK.dtype), (*s_BHNK.shape[:2], rows, rows))
+  first = jnp.concatenate([jnp.zeros_like(s_BHNK), unit], -1)
+  added = [jnp.pad(x, (*((0, 0),) * (x.ndim - 1), (0, rows))) for x in added]
+  last, _ = over_chunks(step, first, (*added, *others))
+  return last[..., columns:], last[..., :columns]
+
+
+def through_matrix(s_BHNK, told):
+  """The state after what `matrix_and_state` told."""
+  return jnp.matmul(told[0], s_BHNK, precision="highest") + told[1]

@@ -12,8 +12,17 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import ALL, Decays, in_chunks, out_of_chunks
+from seqlab.ops.chunks import (
+  ALL,
+  Decays,
+  in_chunks,
+  matrix_and_state,
+  out_of_chunks,
+  over_chunks,
+  through_matrix,
+)
 from seqlab.ops.dense import matmul
+from seqlab.ops.parts_of_time import steps_of_chunk
 from seqlab.ops.triangular import unit_triangular_solve
 
 CHUNK = 32
@@ -35,22 +44,24 @@ def delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK):
   return jnp.moveaxis(y_TBHK, 0, 2).astype(v_BHTK.dtype), s_BHNK
 
 
-def delta_rule(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: int = CHUNK):
+def delta_rule(
+  q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: int = CHUNK, *, axis=None
+):
   """q_BHTN, k_BHTN: [B, H, T, N], keys of length 1; v_BHTK: [B, H, T, K]; b_BHT: how much of a
   correction is made, from 0 to 2; g_BHT: logarithms of decays, none above 0; reset_BT: bool;
   s_BHNK: the state before.
 
   Returns (y_BHTK in v's dtype, s_BHNK): every output, and the last state in float32 at least. Where
-  reset_BT is true the state is zero before that step. chunk: steps of a chunk.
+  reset_BT is true the state is zero before that step. chunk: steps of a chunk. axis: of the
+  mesh that is set, where time lies along it and is divided by it.
   """
   length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
   if backend() == "reference" or length == 1:
     return delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK)
   g_BHT1 = jnp.maximum(g_BHT[..., None].astype(dtype), ALL)
-  decays = Decays.of(g_BHT1, reset_BT, min(chunk, length))
-  q, k, v, b = (
-    in_chunks(x, min(chunk, length)) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None])
-  )
+  size = steps_of_chunk(chunk, length, axis)
+  decays = Decays.of(g_BHT1, reset_BT, size)
+  q, k, v, b = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None]))
   between, start = decays.between()[..., 0], decays.from_start()
   k_NW, b = jnp.swapaxes(k, 3, 4), b.astype(dtype)
   system = jnp.tril(b * between * matmul(k, k_NW), -1)  # its diagonal of ones is left out
@@ -64,9 +75,11 @@ def delta_rule(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK, chunk: in
     after = whole[..., None] * s_BHNK + matmul(to_end, u_BHWK)
     return after, (s_BHNK, u_BHWK)
 
-  each = [jnp.moveaxis(x, 2, 0) for x in (first, per_state, to_end, decays.whole())]
-  s_BHNK, kept = lax.scan(step, s_BHNK.astype(dtype), each)
-  before, u = (jnp.moveaxis(x, 0, 2) for x in kept)
+  def told(each):
+    return matrix_and_state(step, s_BHNK, each[:1], each[1:])
+
+  each, s_BHNK = (first, per_state, to_end, decays.whole()), s_BHNK.astype(dtype)
+  s_BHNK, (before, u) = over_chunks(step, s_BHNK, each, axis, told, through_matrix)
   scores = (matmul(q, k_NW) * between).astype(v.dtype)
   y = matmul(scores, u) + matmul((q * start).astype(v.dtype), before)
   return out_of_chunks(y.astype(v.dtype), length), s_BHNK

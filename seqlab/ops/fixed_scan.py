@@ -12,7 +12,8 @@ from jax import lax
 
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.linear_recurrence import linear_recurrence
-from seqlab.ops.short_convolution import short_convolution
+from seqlab.ops.parts_of_time import one_earlier, steps_of_chunk
+from seqlab.ops.short_convolution import behind
 
 CHUNK = 16
 
@@ -31,28 +32,31 @@ def fixed_scan_naive(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN):
   return jnp.swapaxes(y_TBF, 0, 1), h_BFN
 
 
-def fixed_scan(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, chunk: int = CHUNK):
+def fixed_scan(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, chunk: int = CHUNK, *, axis=None):
   """u_BTF: what is read; a_FN, b_FN, c_FN: complex; reset_BT: bool; h_BFN: the state before,
   complex.
 
   Returns (y_BTF, h_BFN): every output and the last state, in float32 at least. Where reset_BT is
-  true the state is zero before that step. chunk: steps of a chunk.
+  true the state is zero before that step. chunk: steps of a chunk. axis: of the mesh that is set,
+  where time lies along it and is divided by it.
   """
   length = u_BTF.shape[1]
   if backend() == "reference" or length == 1:
     return fixed_scan_naive(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN)
   u_BTF = u_BTF.astype(wide(u_BTF.dtype))
+  if axis is not None:
+    chunk = steps_of_chunk(chunk, length, axis)
   h_BFN, made, whole = _complex(h_BFN, a_FN, u_BTF), [], length // chunk * chunk
   for start, end, size in ((0, whole, chunk), (whole, length, length - whole)):
     if start < end:
       now = u_BTF[:, start:end], a_FN, b_FN, c_FN, reset_BT[:, start:end], h_BFN
-      y_BTF, h_BFN = _in_chunks(*now, size)
+      y_BTF, h_BFN = _in_chunks(*now, size, axis)
       made.append(y_BTF)
   return jnp.concatenate(made, 1), h_BFN
 
 
-def _in_chunks(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, size):
-  (rows, length, channels), time_W = u_BTF.shape, jnp.arange(size)
+def _in_chunks(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, size, axis):
+  (rows, _, channels), time_W = u_BTF.shape, jnp.arange(size)
   u_BCWF = u_BTF.reshape(rows, -1, size, channels)
   reset_BCW = reset_BT.reshape(rows, -1, size)
   began_BCW = jnp.cumsum(reset_BCW, 2)
@@ -62,9 +66,8 @@ def _in_chunks(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, size):
   # Inside a chunk: a convolution that ends where the document or the chunk began.
   taps_WF = jnp.sum(c_FN * lag_WFN * b_FN, -1).real[::-1]
   place_BCW = time_W - lax.cummax(jnp.where(reset_BCW, time_W, 0), 2)
-  nothing = jnp.zeros((rows * length // size, size - 1, channels), u_BTF.dtype)
-  apart = u_BCWF.reshape(-1, size, channels), taps_WF, place_BCW.reshape(-1, size), nothing
-  y_BCWF = short_convolution(*apart)[0].reshape(u_BCWF.shape)
+  all_BCWF = jnp.pad(u_BCWF, ((0, 0), (0, 0), (size - 1, 0), (0, 0)))
+  y_BCWF = behind(all_BCWF, taps_WF, place_BCW)
 
   # From chunk to chunk: what each adds to the state behind it, and the state before each.
   kept_BCWF = jnp.where((began_BCW == began_BCW[..., -1:])[..., None], u_BCWF, 0)
@@ -74,8 +77,9 @@ def _in_chunks(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, size):
   whole_BC11 = (began_BCW[..., -1] == 0)[..., None, None]
   decay_BCFN = jnp.where(whole_BC11, after_WFN[-1], 0)
   a_BCF, b_BCF, h_BF = (x.reshape(*x.shape[:-2], -1) for x in (decay_BCFN, added_BCFN, h_BFN))
-  later_BCFN = linear_recurrence(a_BCF, b_BCF, h_BF).reshape(decay_BCFN.shape)
-  before_BCFN = jnp.concatenate([h_BFN[:, None], later_BCFN[:, :-1]], 1)
+  later_BCF = linear_recurrence(a_BCF, b_BCF, h_BF, axis=axis)
+  later_BCFN = later_BCF.reshape(decay_BCFN.shape)
+  before_BCFN = one_earlier(later_BCFN, h_BFN, axis)
   take_WFNG = _parts(jnp.conj(c_FN * after_WFN))
   said_BCWF = jnp.einsum("bcfng,wfng->bcwf", _parts(before_BCFN), take_WFNG)
   y_BCWF += jnp.where((began_BCW == 0)[..., None], said_BCWF, 0)

@@ -16,8 +16,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import ALL, Decays, carried, in_chunks, out_of_chunks
+from seqlab.ops.chunks import ALL, Decays, in_chunks, out_of_chunks, over_chunks
 from seqlab.ops.dense import matmul
+from seqlab.ops.parts_of_time import steps_of_chunk
 
 CHUNK, CHANNEL_CHUNK = 64, 16
 
@@ -39,17 +40,21 @@ def linear_attention_naive(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK):
   return jnp.moveaxis(y_TBHK, 0, 2).astype(v_BHTK.dtype), s_BHNK
 
 
-def linear_attention(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK, chunk: int = 0):
+def linear_attention(
+  q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK, chunk: int = 0, *, axis=None
+):
   """q_BHTN, k_BHTN: [B, H or 1, T, N]; v_BHTK: [B, H, T, K]; g_BHTN: logarithms of decays, none
   above 0, [B, H, T, 1 or N]; reset_BT: bool; s_BHNK: the state before.
 
   Returns (y_BHTK in v's dtype, s_BHNK): every output, and the last state in float32 at least. Where
-  reset_BT is true the state is zero before that step. chunk: steps of a chunk; 0 chooses.
+  reset_BT is true the state is zero before that step. chunk: steps of a chunk; 0 chooses. axis: of
+  the mesh that is set, where time lies along it and is divided by it.
   """
   length, channels = v_BHTK.shape[2], g_BHTN.shape[-1] > 1
   if backend() == "reference" or length == 1:
     return linear_attention_naive(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK)
-  size, dtype = min(chunk or (CHANNEL_CHUNK if channels else CHUNK), length), wide(v_BHTK.dtype)
+  size = steps_of_chunk(chunk or (CHANNEL_CHUNK if channels else CHUNK), length, axis)
+  dtype = wide(v_BHTK.dtype)
   decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), ALL), reset_BT, size)
   q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, v_BHTK))
   if channels:
@@ -59,7 +64,22 @@ def linear_attention(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK, chunk: in
   else:
     scores = matmul(q, jnp.swapaxes(k, 3, 4)) * decays.between()[..., 0]
   added = matmul(jnp.swapaxes((k * decays.to_end()).astype(v.dtype), 3, 4), v)
-  before, s_BHNK = carried(decays.whole(), added, s_BHNK.astype(dtype))
+  s_BHNK, before = _carried(decays.whole(), added, s_BHNK.astype(dtype), axis)
   y = matmul(scores.astype(v.dtype), v)
   y += matmul((q * decays.from_start()).astype(v.dtype), before.astype(v.dtype))
   return out_of_chunks(y.astype(v.dtype), length), s_BHNK
+
+
+def _carried(whole_BHCN, added_BHCNK, s_BHNK, axis):
+  """S_c = whole_c * S_{c-1} + added_c: (the last state, the state before each chunk)."""
+
+  def step(s_BHNK, now):
+    whole_BHN, added_BHNK = now
+    return whole_BHN[..., None] * s_BHNK + added_BHNK, s_BHNK
+
+  def told(each):
+    s_BHNK, _ = over_chunks(step, jnp.zeros_like(each[1][:, :, 0]), each)
+    return jnp.prod(each[0], 2), s_BHNK
+
+  each = whole_BHCN, added_BHCNK
+  return over_chunks(step, s_BHNK, each, axis, told, lambda s_BHNK, told: step(s_BHNK, told)[0])

@@ -5,19 +5,16 @@ Owes the rest: computed and returned in float32 at least, gradients to a, b and 
 gradient is the same recurrence run backwards: with g_t the gradient of h_t alone, s_t = g_t +
 a_{t+1} s_{t+1} gives db_t = s_t, da_t = s_t h_{t-1} and dh_0 = a_1 s_1.
 
-Where time is shared out along an axis of the mesh, a part is a step of the same kind: it takes h to
-(product of its a) h + (its last state from zero). These two numbers a channel are all that devices
-tell each other; each runs through its part twice, from zero and then from the state before it.
+Where time lies along an axis of the mesh, a part of it takes h to (product of its a) h + (its last
+state from zero): two numbers a channel are all that devices tell each other.
 """
-
-import functools
 
 import jax
 import jax.numpy as jnp
 from jax import lax
-from jax.sharding import PartitionSpec
 
 from seqlab.ops.backend import backend, wide
+from seqlab.ops.parts_of_time import in_parts, one_earlier
 
 
 def linear_recurrence_naive(a_BTF, b_BTF, h_BF):
@@ -44,8 +41,7 @@ def linear_recurrence(a_BTF, b_BTF, h_BF, form: str = "auto", axis: str | None =
     return linear_recurrence_naive(a_BTF, b_BTF, h_BF)
   if form == "auto":
     form = "sequential" if backend() == "cpu" or a_BTF.shape[1] == 1 else "associative"
-  mesh = None if axis is None else jax.sharding.get_abstract_mesh()
-  return _recurrence(form, axis, mesh)(a_BTF, b_BTF, h_BF)
+  return _recurrence(form, axis)(a_BTF, b_BTF, h_BF)
 
 
 def _scan(step, carry_BF, inputs, reverse=False):
@@ -100,7 +96,7 @@ def _sums_by_halves(a_BTF, g_BTF):
   return s_BTF, a_BTF[:, 0] * s_BTF[:, 0]
 
 
-def _with_gradient(states, sums):
+def _with_gradient(states, sums, axis):
   """The recurrence with `states(a, b, h)` for its value and `sums(a, g)` for its gradients."""
 
   @jax.custom_vjp
@@ -116,7 +112,7 @@ def _with_gradient(states, sums):
   def backward(saved, g_BTF):
     a_BTF, h_BTF, h_BF, b_like = saved
     s_BTF, dh_BF = sums(a_BTF.astype(g_BTF.dtype), g_BTF)
-    earlier_BTF = jnp.concatenate([h_BF[:, None].astype(h_BTF.dtype), h_BTF[:, :-1]], 1)
+    earlier_BTF = one_earlier(h_BTF, h_BF.astype(h_BTF.dtype), axis)
     da_BTF = (s_BTF * earlier_BTF).astype(a_BTF.dtype)
     return da_BTF, s_BTF.astype(b_like.dtype), dh_BF.astype(h_BF.dtype)
 
@@ -124,47 +120,43 @@ def _with_gradient(states, sums):
   return recurrence
 
 
-def _handed_on(axis, total_BF, last_BF, h_BF, reverse=False):
-  """The state that comes in from the parts before this one, h_BF being that before the first; with
-  `reverse`, from the parts after it.
-  """
-  here = lax.axis_index(axis)
+def _along(axis, states, sums):
+  """`states` and `sums` of parts of time along an axis of the mesh."""
 
-  def step(h_BF, part):
-    i, total_BF, last_BF = part
-    passed = i > here if reverse else i < here
-    return jnp.where(passed, total_BF * h_BF + last_BF, h_BF), None
+  def added(state_BF, told):
+    total_BF, own_BF = told
+    return total_BF * state_BF + own_BF
 
-  parts = lax.all_gather((total_BF, last_BF), axis)
-  return lax.scan(step, h_BF, (jnp.arange(len(parts[0])), *parts), reverse=reverse)[0]
+  def told_forward(ab):
+    a_BTF, b_BTF = ab
+    return jnp.prod(a_BTF, 1), states(a_BTF, b_BTF, jnp.zeros_like(b_BTF[:, 0]))[:, -1]
 
+  def told_backward(ag):
+    return jnp.prod(ag[0], 1), sums(*ag)[1]
 
-def _along(axis, mesh, states, sums):
-  """`states` and `sums` of parts of time along a mesh axis, the other axes being the compiler's."""
-  time, whole = PartitionSpec(None, axis), PartitionSpec()
+  def sums_of_part(later_BF, ag):
+    a_BTF, g_BTF = ag
+    return sums(a_BTF, g_BTF.at[:, -1].add(later_BF))[0]
 
-  def states_of_part(a_BTF, b_BTF, h_BF):
-    last_BF = states(a_BTF, b_BTF, jnp.zeros_like(h_BF))[:, -1]
-    return states(a_BTF, b_BTF, _handed_on(axis, jnp.prod(a_BTF, 1), last_BF, h_BF))
+  def states_along(a_BTF, b_BTF, h_BF):
+    part = lambda h_BF, ab: states(*ab, h_BF)  # noqa: E731
+    return in_parts(part, told_forward, added, h_BF, (a_BTF, b_BTF), axis, 1)[1]
 
-  def sums_of_part(a_BTF, g_BTF):
-    _, first_BF = sums(a_BTF, g_BTF)
-    nothing_BF = jnp.zeros_like(first_BF)
-    later_BF = _handed_on(axis, jnp.prod(a_BTF, 1), first_BF, nothing_BF, reverse=True)
-    s_BTF, dh_BF = sums(a_BTF, g_BTF.at[:, -1].add(later_BF))
-    return s_BTF, lax.psum(jnp.where(lax.axis_index(axis) == 0, dh_BF, 0), axis)
+  def sums_along(a_BTF, g_BTF):
+    nothing_BF, given = jnp.zeros_like(g_BTF[:, 0]), (a_BTF, g_BTF)
+    dh_BF, s_BTF = in_parts(
+      sums_of_part, told_backward, added, nothing_BF, given, axis, 1, reverse=True
+    )
+    return s_BTF, dh_BF
 
-  of_axis = functools.partial(jax.shard_map, mesh=mesh, axis_names={axis}, check_vma=False)
-  return (
-    of_axis(states_of_part, in_specs=(time, time, whole), out_specs=time),
-    of_axis(sums_of_part, in_specs=(time, time), out_specs=(time, whole)),
-  )
+  return states_along, sums_along
 
 
-@functools.cache
-def _recurrence(form, axis, mesh):
-  run = {
+def _recurrence(form, axis):
+  states, sums = {
     "sequential": (_states_one_by_one, _sums_one_by_one),
     "associative": (_states_by_halves, _sums_by_halves),
   }[form]
-  return _with_gradient(*(run if axis is None else _along(axis, mesh, *run)))
+  if axis is not None:
+    states, sums = _along(axis, states, sums)
+  return _with_gradient(states, sums, axis)

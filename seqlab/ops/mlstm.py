@@ -12,8 +12,9 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import NOTHING, Decays, in_chunks, out_of_chunks
+from seqlab.ops.chunks import NOTHING, Decays, in_chunks, out_of_chunks, over_chunks
 from seqlab.ops.dense import matmul
+from seqlab.ops.parts_of_time import steps_of_chunk
 
 CHUNK = 64
 TINY = 1e-18  # of a query that finds nothing; the gradient divides by its square
@@ -40,17 +41,31 @@ def mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m
   return jnp.moveaxis(y_TBHK, 0, 2).astype(v_BHTK.dtype), *last
 
 
-def mlstm(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH, chunk: int = CHUNK):
+def mlstm(
+  q_BHTN,
+  k_BHTN,
+  v_BHTK,
+  i_BHT,
+  f_BHT,
+  reset_BT,
+  s_BHNK,
+  n_BHN,
+  m_BH,
+  chunk: int = CHUNK,
+  *,
+  axis=None,
+):
   """q_BHTN, k_BHTN: [B, H, T, N]; v_BHTK: [B, H, T, K]; i_BHT, f_BHT: logarithms of the gates, f's
   none above 0; reset_BT: bool; s_BHNK, n_BHN, m_BH: the state before.
 
   Returns (y_BHTK in v's dtype, s_BHNK, n_BHN, m_BH): every output, and the last state in float32 at
   least. Where reset_BT is true the state is zero before that step. chunk: steps of a chunk.
+  axis: of the mesh that is set, where time lies along it and is divided by it.
   """
   length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
   if backend() == "reference" or length == 1:
     return mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH)
-  size = min(chunk, length)
+  size = steps_of_chunk(chunk, length, axis)
   decays = Decays.of(f_BHT[..., None].astype(dtype), reset_BT, size)
   ones_BHT1 = jnp.ones((*v_BHTK.shape[:3], 1), v_BHTK.dtype)
   q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, jnp.append(v_BHTK, ones_BHT1, -1)))
@@ -70,10 +85,17 @@ def mlstm(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH, c
     return (kept[..., None, None] * s + new[..., None, None] * added, after), (s, m)
 
   first = jnp.append(s_BHNK, n_BHN[..., None], -1).astype(dtype)
-  each = [jnp.moveaxis(x, 2, 0) for x in (whole, most_end, added)]
-  m_BH = lax.stop_gradient(m_BH.astype(dtype))
-  (s_BHNK, m_BH), kept = lax.scan(step, (first, m_BH), each)
-  before, m_before = (jnp.moveaxis(x, 0, 2) for x in kept)
+
+  def told(each):
+    whole, most, added = each
+    empty = jnp.zeros_like(added[:, :, 0]), jnp.full_like(most[:, :, 0], NOTHING)
+    (s, m), _ = over_chunks(step, empty, each)
+    return jnp.sum(whole, 2), m, s
+
+  m_BH, each = lax.stop_gradient(m_BH.astype(dtype)), (whole, most_end, added)
+  (s_BHNK, m_BH), (before, m_before) = over_chunks(
+    step, (first, m_BH), each, axis, told, lambda state, told: step(state, told)[0]
+  )
 
   inside = total[..., :, None] - total[..., None, :] + i[..., None, :]
   inside = jnp.where(decays.seen(), inside, NOTHING)

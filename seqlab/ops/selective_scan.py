@@ -15,6 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
+from seqlab.ops.parts_of_time import in_parts
 
 CHUNK = 16
 
@@ -29,16 +30,41 @@ def selective_scan_naive(u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN):
   return jnp.swapaxes(y_TBF, 0, 1), h_BFN
 
 
-def selective_scan(u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN, chunk: int = CHUNK):
+def selective_scan(
+  u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN, chunk: int = CHUNK, *, axis=None
+):
   """u_BTF: what is read; dt_BTF: time steps, above 0; a_FN: rates, below 0; b_BTN, c_BTN; reset_BT:
   bool; h_BFN: the state before.
 
   Returns (y_BTF, h_BFN): every output and the last state, in float32 at least. Where reset_BT is
-  true the state is zero before that step. chunk: steps of a chunk.
+  true the state is zero before that step. chunk: steps of a chunk. axis: of the mesh that is set,
+  where time lies along it and is divided by it.
   """
   length, dtype = u_BTF.shape[1], wide(u_BTF.dtype)
   if backend() == "reference" or length == 1:
     return selective_scan_naive(u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN)
+  u_BTF, dt_BTF = u_BTF.astype(dtype), dt_BTF.astype(dtype)
+  each = dt_BTF * u_BTF, dt_BTF, b_BTN.astype(dtype), c_BTN.astype(dtype), ~reset_BT
+  a_FN, h_BFN = a_FN.astype(dtype), h_BFN.astype(dtype)
+  if axis is None:
+    return _through(a_FN, h_BFN, each, chunk)
+
+  def run(h_BFN, each):
+    return _through(a_FN, h_BFN, each, chunk)[0]
+
+  def told(each):
+    _, last_BFN = _through(a_FN, jnp.zeros_like(h_BFN), each, chunk)
+    _, dt_BTF, *_, goes_on_BT = each
+    left_BFN = jnp.exp(jnp.sum(dt_BTF, 1)[..., None] * a_FN)
+    return jnp.where(jnp.all(goes_on_BT, 1)[:, None, None], left_BFN, 0), last_BFN
+
+  h_BFN, y_BTF = in_parts(run, told, lambda h, told: told[0] * h + told[1], h_BFN, each, axis, 1)
+  return y_BTF, h_BFN
+
+
+def _through(a_FN, h_BFN, each_BT, chunk):
+  """Every output, and the last state."""
+  length = each_BT[0].shape[1]
   size = min(chunk, length)
 
   def cut(x_BT, fill=0):  # what fills up the last chunk leaves the state as it is
@@ -46,10 +72,8 @@ def selective_scan(u_BTF, dt_BTF, a_FN, b_BTN, c_BTN, reset_BT, h_BFN, chunk: in
     x_TB = jnp.pad(jnp.swapaxes(x_BT, 0, 1), sides, constant_values=fill)
     return x_TB.reshape(-1, size, *x_TB.shape[1:])
 
-  u_BTF, dt_BTF = u_BTF.astype(dtype), dt_BTF.astype(dtype)
-  each = dt_BTF * u_BTF, dt_BTF, b_BTN.astype(dtype), c_BTN.astype(dtype)
-  each = (*map(cut, each), cut(~reset_BT, True))
-  y_CWBF, h_BFN = _chunked(a_FN.astype(dtype), h_BFN.astype(dtype), each)
+  *each, goes_on_BT = each_BT
+  y_CWBF, h_BFN = _chunked(a_FN, h_BFN, (*map(cut, each), cut(goes_on_BT, True)))
   y_TBF = y_CWBF.reshape(-1, *y_CWBF.shape[2:])[:length]
   return jnp.swapaxes(y_TBF, 0, 1), h_BFN
 
@@ -94,24 +118,24 @@ def _backward(saved, gradients):
     return after_BFN, made
 
   def step(carried, now):
-    (g_BFN, da_FN), ((v_BF, dt_BF, b_BN, c_BN, _), (kept_BFN, e_BFN), dy_BF) = carried, now
+    (g_BFN, da_BFN), ((v_BF, dt_BF, b_BN, c_BN, _), (kept_BFN, e_BFN), dy_BF) = carried, now
     g_BFN += dy_BF[..., None] * c_BN[:, None]
     dv_BF, db_BN = jnp.einsum("bfn,bn->bf", g_BFN, b_BN), jnp.einsum("bfn,bf->bn", g_BFN, v_BF)
     dc_BN = jnp.einsum("bfn,bf->bn", kept_BFN, dy_BF)
     dc_BN += jnp.einsum("bf,bf->b", v_BF, dy_BF)[:, None] * b_BN  # h_t is what was kept and this
     scaled_BFN = g_BFN * kept_BFN
     ddt_BF = jnp.sum(scaled_BFN * a_FN, -1)
-    da_FN += jnp.einsum("bfn,bf->fn", scaled_BFN, dt_BF)
-    return (e_BFN * g_BFN, da_FN), (dv_BF, ddt_BF, db_BN, dc_BN)
+    da_BFN += scaled_BFN * dt_BF[..., None]
+    return (e_BFN * g_BFN, da_BFN), (dv_BF, ddt_BF, db_BN, dc_BN)
 
   def chunk(carried, now):
     each, h_BFN, dy_WBF = now
     _, made = lax.scan(states, h_BFN, each)
     return lax.scan(step, carried, (each, made, dy_WBF), reverse=True)
 
-  first = dlast_BFN, jnp.zeros_like(a_FN)
-  (dh_BFN, da_FN), found = lax.scan(chunk, first, (each, before_CBFN, dy_CWBF), reverse=True)
-  return da_FN, dh_BFN, (*found, None)
+  first = dlast_BFN, jnp.zeros_like(dlast_BFN)  # rows apart: devices would sum them in each step
+  (dh_BFN, da_BFN), found = lax.scan(chunk, first, (each, before_CBFN, dy_CWBF), reverse=True)
+  return jnp.sum(da_BFN, 0), dh_BFN, (*found, None)
 
 
 _chunked.defvjp(_forward, _backward)

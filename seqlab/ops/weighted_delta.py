@@ -12,8 +12,16 @@ import jax.numpy as jnp
 from jax import lax
 
 from seqlab.ops.backend import backend, wide
-from seqlab.ops.chunks import Decays, in_chunks, out_of_chunks
+from seqlab.ops.chunks import (
+  Decays,
+  in_chunks,
+  matrix_and_state,
+  out_of_chunks,
+  over_chunks,
+  through_matrix,
+)
 from seqlab.ops.dense import matmul
+from seqlab.ops.parts_of_time import steps_of_chunk
 from seqlab.ops.triangular import unit_triangular_solve
 
 CHUNK = 32
@@ -39,7 +47,7 @@ def weighted_delta_naive(q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK, reset_B
 
 
 def weighted_delta(
-  q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK, reset_BT, s_BHNK, chunk: int = CHUNK
+  q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK, reset_BT, s_BHNK, chunk: int = CHUNK, *, axis=None
 ):
   """q, k: [B, H, T, N]; g: logarithms of decays, none above 0, those below -1 counting as -1; l:
   what is looked up; o: what goes out in its place; v_BHTK; reset_BT: bool; s_BHNK: the state
@@ -47,12 +55,13 @@ def weighted_delta(
 
   Returns (y_BHTK in v's dtype, s_BHNK): every output, and the last state in float32 at least. Where
   reset_BT is true the state is zero before that step. chunk: steps of a chunk, at most 64.
+  axis: of the mesh that is set, where time lies along it and is divided by it.
   """
   length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
   given = q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK
   if backend() == "reference" or length == 1:
     return weighted_delta_naive(*given, reset_BT, s_BHNK)
-  size = min(chunk, length)
+  size = steps_of_chunk(chunk, length, axis)
   q, g, l, o, k, v = (in_chunks(x.astype(dtype), size) for x in given)
   decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), LEAST), reset_BT, size)
   seen, fresh = decays.seen(), (decays.began == 0)[..., None]
@@ -69,13 +78,15 @@ def weighted_delta(
   k_end, o_end = left * jnp.swapaxes(k, 3, 4), left * jnp.swapaxes(o, 3, 4)
 
   def step(s_BHNK, now):
-    first, per_state, added, o_end, whole = now
+    first, added, per_state, o_end, whole = now
     u_BHWK = first + matmul(per_state, s_BHNK)
     return whole[..., None] * s_BHNK + added - matmul(o_end, u_BHWK), (s_BHNK, u_BHWK)
 
-  each = first, per_state, matmul(k_end, v), o_end, decays.whole()
-  s_BHNK, kept = lax.scan(step, s_BHNK.astype(dtype), [jnp.moveaxis(x, 2, 0) for x in each])
-  s, u = (jnp.moveaxis(x, 0, 2) for x in kept)
+  def told(each):
+    return matrix_and_state(step, s_BHNK, each[:2], each[2:])
+
+  each, s_BHNK = (first, matmul(k_end, v), per_state, o_end, decays.whole()), s_BHNK.astype(dtype)
+  s_BHNK, (s, u) = over_chunks(step, s_BHNK, each, axis, told, through_matrix)
   y = matmul(jnp.where(seen, matmul(q, k_NW), 0), v) - matmul(
     jnp.where(seen, matmul(q, o_NW), 0), u
   )

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.cache import check_room
-from seqlab.nn.mixers.parts import check_positive, convolved, to_hidden, window
+from seqlab.nn.mixers.earlier import convolved, window
+from seqlab.nn.mixers.parts import check_positive, to_hidden
 from seqlab.ops.dense import dense
 from seqlab.ops.long_convolution import long_convolution
 

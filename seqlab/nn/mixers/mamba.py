@@ -15,16 +15,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import (
-  check_not_negative,
-  check_positive,
-  convolved,
-  first_steps,
-  to_hidden,
-  window,
-)
+from seqlab.nn.mixers.earlier import convolved, window
+from seqlab.nn.mixers.parts import check_not_negative, check_positive, first_steps, to_hidden
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.selective_scan import selective_scan
@@ -59,9 +54,8 @@ class Mamba(Mixer):
     dt_BTF = widened(dense(low_BTR, weight(self, "step_RF", (rank, hidden))))
     dt_BTF = jax.nn.softplus(dt_BTF + started(self, "step_bias_F", first_steps, hidden))
     rate_FN = started(self, "rate_FN", lambda _: jnp.log(jnp.zeros((hidden, 1)) + self._rates()))
-    y_BTF, h_BFN = selective_scan(
-      u_BTF, dt_BTF, -jnp.exp(rate_FN), b_BTN, c_BTN, pos_BT == 0, start["h_BFN"]
-    )
+    given = u_BTF, dt_BTF, -jnp.exp(rate_FN), b_BTN, c_BTN, pos_BT == 0, start["h_BFN"]
+    y_BTF, h_BFN = selective_scan(*given, axis=axes.of_time(pos_BT))
     skip_F = bias(self, "skip_F", (hidden,), 1.0).astype(x_BTD.dtype)
     y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * u_BTF
     y_BTD = dense(y_BTF * jax.nn.silu(gate_BTF), weight(self, "out_FD", (hidden, width)))

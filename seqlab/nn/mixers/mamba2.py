@@ -14,17 +14,17 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.earlier import convolved, window
 from seqlab.nn.mixers.parts import (
   check_positive,
-  convolved,
   divided,
   heads_first,
   projected,
   selective_decay,
   to_width,
-  window,
 )
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_attention import linear_attention
@@ -65,7 +65,8 @@ class Mamba2(Mixer):
     v_BTHK = (dt_BTH[..., None] * u_BTHK).astype(x_BTD.dtype)
     v_BHTK, g_BHT1 = heads_first(v_BTHK, g_BTH[..., None])
     c_B1TN, b_B1TN, reset_BT = c_BTN[:, None], b_BTN[:, None], pos_BT == 0
-    y_BHTK, s_BHNK = linear_attention(c_B1TN, b_B1TN, v_BHTK, g_BHT1, reset_BT, start["s_BHNK"])
+    given = c_B1TN, b_B1TN, v_BHTK, g_BHT1, reset_BT, start["s_BHNK"]
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
     skip_H1 = bias(self, "skip_H", (self.heads,), 1.0).astype(x_BTD.dtype)[:, None]
     y_BTHK = (heads_first(y_BHTK)[0] + skip_H1 * u_BTHK) * jax.nn.silu(gate_BTHK)
     # one norm over all heads

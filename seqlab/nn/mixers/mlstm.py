@@ -13,16 +13,16 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.nn.layers import Norm, bias, started
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.earlier import convolved, window
 from seqlab.nn.mixers.parts import (
   check_positive,
-  convolved,
   divided,
   heads_first,
   projected,
   to_width,
-  window,
   within_heads,
 )
 from seqlab.ops.backend import widened
@@ -66,7 +66,7 @@ class MLSTM(Mixer):
     k_BTHK *= shape[1] ** -0.5
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
     given = (*arrays, pos_BT == 0, *(start[name] for name in STATE))
-    y_BHTK, *after = mlstm(*given)
+    y_BHTK, *after = mlstm(*given, axis=axes.of_time(pos_BT))
     y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
     y_BTHK += bias(self, "skip_HK", shape, 1.0) * c_BTHK
     y_BTD = to_width(self, y_BTHK.astype(x_BTD.dtype) * jax.nn.silu(gate_BTHK), width)

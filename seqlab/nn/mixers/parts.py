@@ -1,4 +1,4 @@
-"""What mixers share: checks, the ways in and out, and what they see of the tokens just before."""
+"""What mixers share: checks, and the ways in and out."""
 
 import math
 
@@ -8,11 +8,10 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.errors import UserError
-from seqlab.nn.layers import Norm, bias, started, weight
+from seqlab.nn.layers import Norm, started, weight
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense
 from seqlab.ops.linear_recurrence import linear_recurrence
-from seqlab.ops.short_convolution import short_convolution
 
 
 def check_positive(mixer: nn.Module, *names: str) -> None:
@@ -77,62 +76,6 @@ def to_hidden(module: nn.Module, name: str, x_BTD: jax.Array, hidden: int) -> ja
   return axes.constrain(dense(x_BTD, w_DF), "BTF")
 
 
-def convolved(
-  module: nn.Module,
-  name: str,
-  x: jax.Array,
-  pos_BT: jax.Array,
-  state: dict,
-  size: int,
-  biased: bool = False,
-) -> tuple[jax.Array, dict]:
-  """A causal convolution over `size` steps of each channel of x, [B, T, F] or [B, T, H, K], and the
-  inputs that the next call needs, under the name that `window` gives them.
-  """
-  letters, channels = "F" if x.ndim == 3 else "HK", math.prod(x.shape[2:])
-  w = weight(module, f"{name}_taps_W{letters}", (size, *x.shape[2:]), std=size**-0.5)
-  before = state[f"{name}_window_BW{letters}"]
-  y_BTF, last_BWF = short_convolution(
-    x.reshape(*x.shape[:2], channels),
-    w.reshape(size, channels),
-    pos_BT,
-    before.reshape(*before.shape[:2], channels),
-  )
-  y = y_BTF.reshape(x.shape)
-  if biased:
-    y += bias(module, f"{name}_conv_bias_{letters}", x.shape[2:]).astype(y.dtype)
-  return y, {f"{name}_window_BW{letters}": last_BWF.reshape(before.shape)}
-
-
-def window(name: str, batch: int, size: int, *shape: int) -> dict:
-  """The state of `convolved` before the first token."""
-  letters = "F" if len(shape) == 1 else "HK"
-  return {f"{name}_window_BW{letters}": jnp.zeros((batch, size - 1, *shape), jnp.float32)}
-
-
-def in_sight(
-  x_BTD: jax.Array, pos_BT: jax.Array, before_BWD: jax.Array, size: int, dilation: int = 1
-) -> tuple[jax.Array, jax.Array]:
-  """What a convolution of `size` places, `dilation` steps apart, sees from each step, the oldest
-  first, [B, T, W, D], inputs of other documents being 0; and the inputs that the next call needs.
-  `before_BWD` are the (size - 1) * dilation inputs before.
-  """
-  length, reach = x_BTD.shape[1], (size - 1) * dilation
-  all_BTD = jnp.concatenate([before_BWD.astype(x_BTD.dtype), x_BTD], 1)
-  lags = range(reach, -1, -dilation)
-  seen = [
-    jnp.where((pos_BT >= lag)[..., None], all_BTD[:, reach - lag : reach - lag + length], 0)
-    for lag in lags
-  ]
-  return jnp.stack(seen, 2), all_BTD[:, length:].astype(before_BWD.dtype)
-
-
-def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Array:
-  """The input one step earlier, 0 where a document begins (RWKV's token shift)."""
-  all_BTD = jnp.concatenate([before_BD[:, None].astype(x_BTD.dtype), x_BTD[:, :-1]], 1)
-  return jnp.where((pos_BT > 0)[..., None], all_BTD, 0)
-
-
 def heads_first(*arrays: jax.Array) -> tuple[jax.Array, ...]:
   """[B, T, H, ...] -> [B, H, T, ...], as the ops take them, and back."""
   return tuple(jnp.swapaxes(x, 1, 2) for x in arrays)
@@ -191,7 +134,7 @@ def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[ja
 
 def recurrence(a_BTF: jax.Array, b_BTF: jax.Array, h_BF: jax.Array) -> jax.Array:
   """Every state of h_t = a_t h_{t-1} + b_t, each device running through its own part of time."""
-  return linear_recurrence(a_BTF, b_BTF, h_BF, axis=axes.shared("BT", a_BTF.shape[:2]))
+  return linear_recurrence(a_BTF, b_BTF, h_BF, axis=axes.of_time(a_BTF))
 
 
 def above_zero(x: jax.Array) -> jax.Array:

@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from seqlab import axes
 from seqlab.nn.layers import bias, weight
-from seqlab.nn.mixers.parts import check_positive, in_sight, recurrence
+from seqlab.nn.mixers.earlier import in_sight
+from seqlab.nn.mixers.parts import check_positive, recurrence
 from seqlab.nn.mixers.recurrent import Recurrent
 from seqlab.ops.backend import widened
 from seqlab.ops.dense import dense

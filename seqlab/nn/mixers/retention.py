@@ -11,6 +11,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, divided, gated, heads_first, projected, to_width
@@ -42,7 +43,8 @@ class Retention(Mixer):
     rate_H = jnp.log1p(-(2.0 ** (-5.0 - jnp.arange(heads))))
     g_BHT1 = jnp.broadcast_to(rate_H[:, None, None], (x_BTD.shape[0], heads, x_BTD.shape[1], 1))
     q_BHTK, k_BHTK, v_BHTK = heads_first(q_BTHK, k_BTHK * size**-0.5, v_BTHK)
-    y_BHTK, s_BHNK = linear_attention(q_BHTK, k_BHTK, v_BHTK, g_BHT1, pos_BT == 0, start["s_BHNK"])
+    given = q_BHTK, k_BHTK, v_BHTK, g_BHT1, pos_BT == 0, start["s_BHNK"]
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
     y_BTD = to_width(self, gated(self, heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK)
 

@@ -18,14 +18,13 @@ import jax.numpy as jnp
 
 from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
+from seqlab.nn.mixers.earlier import convolved, window
 from seqlab.nn.mixers.parts import (
   check_not_negative,
   check_positive,
-  convolved,
   divided,
   recurrence,
   to_hidden,
-  window,
   within_heads,
 )
 from seqlab.ops.activations import gelu

@@ -11,9 +11,11 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import shifted, to_hidden
+from seqlab.nn.mixers.earlier import shifted
+from seqlab.nn.mixers.parts import to_hidden
 from seqlab.ops.backend import widened
 from seqlab.ops.chunks import NOTHING
 from seqlab.ops.dense import dense
@@ -41,10 +43,9 @@ class RWKV4(Mixer):
     place_F = jnp.arange(width) / max(width - 1, 1)
     decay_F = started(self, "decay_F", lambda _: -5 + 8 * place_F**0.7)
     first_F = bias(self, "first_F", (width,), -1.2)
-    y_BTF, a_BF, b_BF, m_BF = wkv(
-      k_BTF, v_BTF, jnp.exp(decay_F), first_F, pos_BT == 0, start["a_BF"], start["b_BF"],
-      start["m_BF"],
-    )  # fmt: skip
+    sums = (start[name] for name in ("a_BF", "b_BF", "m_BF"))
+    given = k_BTF, v_BTF, jnp.exp(decay_F), first_F, pos_BT == 0, *sums
+    y_BTF, a_BF, b_BF, m_BF = wkv(*given, axis=axes.of_time(pos_BT))
     y_BTF = jax.nn.sigmoid(r_BTF) * y_BTF.astype(x_BTD.dtype)
     y_BTD = dense(y_BTF, weight(self, "out_FD", (width, width)))
     if state is None:

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from seqlab import axes
 from seqlab.nn.layers import bias, started, weight
 from seqlab.nn.mixers.base import Mixer
 from seqlab.nn.mixers.parts import check_positive, check_steps
@@ -56,7 +57,8 @@ class S4D(Mixer):
     h_BFN = jax.lax.complex(start["h_BGFN"][:, 0], start["h_BGFN"][:, 1])
     read_FN = 2 * jax.lax.complex(c_GFN[0], c_GFN[1])
     held_FN = jnp.expm1(over_FN) / a_FN
-    y_BTF, h_BFN = fixed_scan(x_BTD, jnp.exp(over_FN), held_FN, read_FN, pos_BT == 0, h_BFN)
+    given = x_BTD, jnp.exp(over_FN), held_FN, read_FN, pos_BT == 0, h_BFN
+    y_BTF, h_BFN = fixed_scan(*given, axis=axes.of_time(pos_BT))
     skip_F = bias(self, "skip_F", (width,), 1.0).astype(x_BTD.dtype)
     y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * x_BTD
     y_BTD = dense(gelu(y_BTF), weight(self, "out_FD", (width, width)))

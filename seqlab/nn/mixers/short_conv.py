@@ -12,7 +12,8 @@ import jax.numpy as jnp
 
 from seqlab.nn.layers import weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, convolved, to_hidden, window
+from seqlab.nn.mixers.earlier import convolved, window
+from seqlab.nn.mixers.parts import check_positive, to_hidden
 from seqlab.ops.dense import dense
 
 

@@ -15,14 +15,8 @@ import jax.numpy as jnp
 from seqlab import axes
 from seqlab.nn.layers import Norm, started, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import (
-  check_not_negative,
-  check_positive,
-  convolved,
-  divided,
-  to_width,
-  window,
-)
+from seqlab.nn.mixers.earlier import convolved, window
+from seqlab.nn.mixers.parts import check_not_negative, check_positive, divided, to_width
 from seqlab.ops.chunks import NOTHING
 from seqlab.ops.dense import dense
 from seqlab.ops.slstm import slstm

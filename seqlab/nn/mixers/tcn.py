@@ -17,7 +17,8 @@ from seqlab import axes
 from seqlab.errors import UserError
 from seqlab.nn.layers import bias, weight
 from seqlab.nn.mixers.base import Mixer
-from seqlab.nn.mixers.parts import check_positive, in_sight
+from seqlab.nn.mixers.earlier import in_sight
+from seqlab.nn.mixers.parts import check_positive
 from seqlab.ops.dense import dense
 
 
