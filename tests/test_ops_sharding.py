@@ -202,7 +202,12 @@ ALONG = {
 LAID_OUT = dict(T=P("data", "sequence"), H=P("data", None, "sequence"), S=P("data")) | {"-": P()}
 
 
-@pytest.mark.parametrize("name", ALONG)
+LONG = ("linear attention, channels", "weighted delta rule", "mLSTM", "WKV", "fixed scan")
+
+
+@pytest.mark.parametrize(
+  "name", [pytest.param(name, marks=pytest.mark.slow) if name in LONG else name for name in ALONG]
+)
 def test_parts_of_time_tell_each_other_states_alone(name):
   """Outputs, last states and gradients with resets and a first state are those of one device; what
   is sent is as much for any length, and gradients are summed over rows once.
@@ -216,7 +221,7 @@ def test_parts_of_time_tell_each_other_states_alone(name):
     return made, back(jax.tree.map(jnp.cos, made))
 
   with jax.enable_x64(True):
-    for length in (80, 256, 512):  # parts of 20, 64 and 128 steps, of which chunks have to be
+    for length in (80, 160):  # parts of 20 and 40 steps, of which chunks have to be
       arrays, reset_BT = given(length), np.random.default_rng(0).random((4, length)) < 0.05
       reset_BT[0, length // 2] = True  # where a part begins
       one = jax.jit(lambda *now: found(*now, None))
@@ -229,7 +234,7 @@ def test_parts_of_time_tell_each_other_states_alone(name):
         np.testing.assert_allclose(got, want, rtol=1e-8, atol=1e-9)
       collectives = counts.collectives(hlo.read(many.as_text()), 8)
       sent.append({one.kind: (one.count, one.size) for one in collectives})
-  assert sent[1] == sent[2] and "all-to-all" not in sent[1]
+  assert sent[0] == sent[1] and "all-to-all" not in sent[0]
 
 
 def test_a_recurrence_runs_on_one_mesh_after_another():
