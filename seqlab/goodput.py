@@ -11,7 +11,8 @@ the `seconds` since then, the `step`s dispatched and how many of the seconds it 
   and at the end for files and services to be closed.
 What is left went into steps. Steps beyond the checkpoint that the next attempt began with are made
 again, so their seconds count as lost; so does what lies between attempts, the last seconds of one
-that was killed (after its last line) among it.
+that was killed (after its last line) among it. An attempt that went as far as it was asked to
+(`--until`) says so in its last line: how long the run then waits is no time of its own.
 
 The loop runs ahead of the device, so the time that it blocks on a batch says nothing by itself: the
 device may be at work all the while. A thread looks twenty times a second at both, the loop and
@@ -105,15 +106,16 @@ class Spent:
     if time.perf_counter() > self._written + SELDOM:
       self.note(step)
 
-  def note(self, step: int) -> None:
-    """Writes a line."""
+  def note(self, step: int, asked: bool = False) -> None:
+    """Writes a line. asked: the attempt ends, as it went as far as it was asked to."""
     self._written = time.perf_counter()
     elapsed = round(self._written - self._offset, 3)
     spent = {part: round(seconds, 3) for part, seconds in self._seconds.items()}
     if not self._compiled:
       spent["starting"] = elapsed
     times = {"began": self._began, "seconds": elapsed}
-    line = json.dumps({**times, "step": int(step), **spent}) + "\n"
+    last = {"asked": True} if asked else {}
+    line = json.dumps({**times, "step": int(step), **spent, **last}) + "\n"
     for folder in self._folders:
       with open(folder / FILE, "a") as file:
         # What a crash tore must not run into the first line of the next attempt.
@@ -141,8 +143,8 @@ class Spent:
 
 def summary(workdir: pathlib.Path) -> dict[str, Any] | None:
   """The seconds of a run so far, in all its attempts: {goodput, wall, productive, attempts, lost:
-  {part: seconds}}, from the begin of the first one to the last line of the last. None where no
-  step was begun.
+  {part: seconds}}, from the begin of the first one to the last line of the last, without
+  waits to be asked on. None where no step was begun.
   """
   tried = list(_attempts(workdir / FILE))
   if not tried:
@@ -158,7 +160,7 @@ def summary(workdir: pathlib.Path) -> dict[str, Any] | None:
     counted = min(counted, made)  # where a sample of data was larger than what it was taken of
     productive += counted
     lost["again"] += made - counted
-    if later:
+    if later and not lines[-1].get("asked"):
       ended = lines[-1]["began"] + lines[-1]["seconds"]
       lost["down"] += max(later[0][0]["began"] - ended, 0.0)
   wall = productive + sum(lost.values())

@@ -226,11 +226,12 @@ def train(
     with spent.on("saving"):
       for member in members:
         member.checkpoints.wait()
-  spent.note(step)
+  asked = 0 < until <= step < config.steps
+  spent.note(step, asked)
   if step < config.steps:
     for record in records:
       card(record, record.valid)
-    again = "the same command" + " without --until" * (0 < until <= step)
+    again = "the same command" + " without --until" * asked
     processes.tell(f"stopped, saved at step {step} of {config.steps}; {again} goes on")
     return STOPPED
   for record in records:

@@ -43,6 +43,12 @@ def test_what_was_made_again_and_what_lies_between_attempts_is_lost(tmp_path):
   assert goodput.told(found)["steps that count"] == "49.0 s, 30.1%"
 
 
+def test_waits_to_be_asked_on_are_no_time_of_the_run(tmp_path):
+  written(tmp_path, line(1000.0, 9, 5), line(1000.0, 10, 5) | {"asked": True}, line(2000.0, 6, 9))
+  found = summary(tmp_path)
+  assert found["wall"] == found["productive"] == 16
+
+
 def test_a_line_that_a_crash_tore_costs_no_other(tmp_path):
   written(tmp_path, line(1000.0, 5, 0), line(1000.0, 9, 4))
   with open(tmp_path / goodput.FILE, "a") as file:

@@ -11,7 +11,7 @@ import small
 from commands import here, seqlab
 
 from seqlab import config as configs
-from seqlab import metrics
+from seqlab import goodput, metrics
 from seqlab.errors import UserError
 from seqlab.sweeps import attempts, files, points, search, trials
 from seqlab.sweeps.halving import promotion
@@ -243,6 +243,8 @@ def test_a_run_that_paused_ends_bitwise_as_one_that_did_not(folder):
     ]
 
   assert numbers("paused") == numbers("whole")
+  spent = goodput.summary(folder / "paused")
+  assert spent["attempts"] == 2 and spent["lost"]["down"] == 0, "its wait is not lost"
 
 
 @pytest.mark.parametrize(

@@ -229,6 +229,17 @@ def test_attempts_that_are_lost_are_taken_up_unless_they_gain_nothing(tmp_path):
   assert states.progress(one).state == "waiting", "the last of them gained steps"
 
 
+def test_stops_before_a_step_are_told_and_never_too_many(tmp_path):
+  one = trials.Trial(tmp_path, "a", {})
+  files.write_once(one.config, dict(steps=9, seed=0, seeds=1, lr=0.1, lrs=[]))
+  for number in range(1, 2 * states.LOSSES):
+    now = states.progress(one)
+    assert now.state == "waiting" and ("less time" in now.note) == (number > states.FAILURES)
+    attempts.claim(one.folder, 0).finish(75)
+  (one.folder / "checkpoints/5").mkdir(parents=True)
+  assert "less time" not in states.progress(one).note, "the last of them gained steps"
+
+
 def test_an_owner_on_another_machine_is_gone_when_its_heart_has_stopped(tmp_path):
   attempt = attempts.claim(tmp_path, 0)
   away = dict(attempt.owner, place=["another"])

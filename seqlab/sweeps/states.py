@@ -10,7 +10,7 @@ from seqlab.sweeps.attempts import Attempt, attempts
 from seqlab.sweeps.trials import Run, Trial
 
 # Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
-# without a word. That it was stopped is not counted.
+# without a word. That it was stopped is not counted, as preemptions may be many; it is told.
 FAILURES, LOSSES = 3, 10
 STATES = ("done", "diverged", "running", "waiting", "paused", "failed")
 UNDER_WAY, OVER = ("running", "waiting"), ("done", "diverged", "paused")
@@ -75,7 +75,9 @@ def progress(trial: Trial) -> Progress:
   else:
     why = last.end["why"] or f"exit {last.end['code']}" * bool(last.end["code"])
   counted = [one for one in tried if one.ended() > trial.resumed()]
-  failures, losses = fruitless(counted, trial.saved())
+  failures, losses, stops = fruitless(counted, trial.saved())
+  if stops >= FAILURES:
+    why = f"stopped {stops} times before it gained a step: is it given less time than it starts in?"
   over = failures >= FAILURES or losses >= LOSSES
   return Progress("failed" if over else "waiting", why, len(tried), None)
 
@@ -126,17 +128,19 @@ class Listed(Sweep):
     return found
 
 
-def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int]:
-  """(failures, losses without a word) of the last attempts in a row that gained no step; `saved` is
-  the step that the last one left.
+def fruitless(tried: Sequence[Attempt], saved: int) -> tuple[int, int, int]:
+  """(failures, losses without a word, stops) of the last attempts in a row that gained no step;
+  `saved` is the step that the last one left.
   """
-  failures = losses = 0
+  failures = losses = stops = 0
   for one in reversed(tried):
     if one.owner["step"] < saved:
       break
     saved = one.owner["step"]
     if not one.end:
       losses += 1
-    elif one.end["code"] not in (DONE, STOPPED, LOST):
+    elif one.end["code"] == STOPPED:
+      stops += 1
+    elif one.end["code"] not in (DONE, LOST):
       failures += 1
-  return failures, losses
+  return failures, losses, stops
