@@ -191,7 +191,7 @@ def constrain(x: jax.Array, axes: str) -> jax.Array:
   return jax.lax.with_sharding_constraint(x, partition(axes, x.shape, mesh))
 
 
-def of_time(x_BT: jax.Array | np.ndarray) -> str | None:
+def time_axis(x_BT: jax.Array | np.ndarray) -> str | None:
   """The one axis of the current mesh that time is shared out along, of activations of as many rows
   and steps as this one; None where it is whole, or along several.
   """

@@ -17,9 +17,20 @@ from seqlab import plugins, table
 from seqlab.comparison.budgets import Costs, costs
 from seqlab.data.learned import learned_from
 from seqlab.errors import UserError
-from seqlab.pictures.scaling import laws as laws_drawn
+from seqlab.pictures.scaling import Curve, Drawn
+from seqlab.pictures.scaling import scaling as scaling_drawn
 from seqlab.prepare import data_of
-from seqlab.scores.scaling import Law, beyond, middle, optimum, resampled
+from seqlab.scores.scaling import (
+  ALIKE,
+  Law,
+  Parabola,
+  beyond,
+  frontier,
+  growth,
+  middle,
+  optimum,
+  resampled,
+)
 from seqlab.sizing import sized
 from seqlab.sweeps import trials
 from seqlab.sweeps.made import leave_devices
@@ -30,7 +41,7 @@ VARIED = (
   *("seed", "steps", "batch", "lr"),
   *("model.width", "model.depth", "model.parameters", "model.mlp"),
 )
-ALIKE = 1.02  # FLOPs within this factor are those of one budget
+WANTED = "a law wants three runs of an architecture, each better than all that cost no more"
 
 Points = dict[Costs, list[float]]  # losses of the seeds of each size and length
 
@@ -46,34 +57,39 @@ def run(workdir: str, at: float) -> None:
   leave_devices()
   root = pathlib.Path(workdir)
   groups = grouped(root)
-  laws = {name: _in_flops(points) for name, points in groups.items() if len(points) >= 3}
-  if not laws:
-    counts = ", ".join(f"{name}: {len(points)}" for name, points in groups.items())
-    raise UserError(
-      f"--workdir={workdir}: a law wants three sizes or lengths of one architecture; there are "
-      f"{counts or 'no runs that are done'}"
-    )
+  bests = {name: unbeaten(points) for name, points in groups.items()}
+  laws = {name: _in_flops(best) for name, best in bests.items() if len(best) >= 3}
+  few = [
+    f"{name}: {len(best)} of {len(groups[name])}"
+    for name, best in bests.items()
+    if name not in laws
+  ]
+  if few or not laws:
+    said = f"{WANTED}; there are {', '.join(few) or 'no runs that are done'}"
+    if not laws:
+      raise UserError(f"--workdir={workdir}: {said}")
+    print(said)
   table.show(
-    f"{root}: loss = floor + scale * FLOPs^-exponent, 95% over seeds",
-    ("", "points", "floor", "exponent", "residual", *([f"at {at:.3g}"] if at else [])),
-    [_row(name, groups[name], *law, at) for name, law in laws.items()],
+    f"{root}: loss = floor + scale * FLOPs^-exponent of the best runs, 95% over seeds",
+    ("", "runs", "floor", "exponent", "residual", *([f"at {at:.3g}"] if at else [])),
+    [_row(name, bests[name], len(groups[name]), *law, at) for name, law in laws.items()],
   )
   for name, points in groups.items():
     for line in _more(name, points):
       print(line)
-  curves = {
-    name: (_flops(groups[name])[:, 0], _means(groups[name]), law.at)
-    for name, (law, _) in laws.items()
-  }
-  (root / "scaling.png").write_bytes(laws_drawn(curves))
-  said = {
+  drawn = {name: _drawn(groups[name], bests[name], law) for name, (law, _) in laws.items()}
+  (root / "scaling.png").write_bytes(scaling_drawn(drawn))
+  written = {
     name: dict(
-      law=vars(law), exponent=middle([one.exponents[0] for one in samples]),
-      points=[dict(vars(of), losses=losses) for of, losses in groups[name].items()],
+      law=vars(law),
+      exponent=middle([one.exponents[0] for one in samples]),
+      points=[
+        dict(vars(of), losses=losses, best=of in bests[name]) for of, losses in groups[name].items()
+      ],
     )
     for name, (law, samples) in laws.items()
-  }  # fmt: skip
-  (root / "scaling.json").write_text(json.dumps(said, indent=1) + "\n")
+  }
+  (root / "scaling.json").write_text(json.dumps(written, indent=1) + "\n")
   print(f"written: {root / 'scaling.png'}, scaling.json")
 
 
@@ -107,6 +123,28 @@ def _costs(config: ConfigDict, known: dict[str, Costs]) -> Costs:
   return known[key]
 
 
+def unbeaten(points: Points) -> Points:
+  """Those that none beats which costs no more."""
+  kept = frontier(_flops(points)[:, 0], _means(points))
+  return {of: points[of] for of, keep in zip(points, kept, strict=True) if keep}
+
+
+def budgets(points: Points) -> dict[float, Points]:
+  """By training FLOPs, the runs that cost as much, where three sizes were tried or more."""
+  alike: list[list[Costs]] = []
+  for of in sorted(points, key=lambda of: of.flops):
+    if alike and of.flops <= ALIKE * alike[-1][0].flops:
+      alike[-1].append(of)
+    else:
+      alike.append([of])
+  apart = {float(np.mean([of.flops for of in each])): each for each in alike}
+  return {
+    flops: {of: points[of] for of in each}
+    for flops, each in apart.items()
+    if len({of.parameters for of in each}) >= 3
+  }
+
+
 def _in_flops(points: Points) -> tuple[Law, list[Law]]:
   return resampled(_flops(points), list(points.values()))
 
@@ -115,18 +153,29 @@ def _flops(points: Points) -> np.ndarray:
   return np.array([[of.flops] for of in points], float)
 
 
+def _sizes(points: Points) -> np.ndarray:
+  return np.array([of.parameters for of in points], float)
+
+
 def _means(points: Points) -> np.ndarray:
   return np.array([np.mean(losses) for losses in points.values()])
 
 
-def _row(name: str, points: Points, law: Law, samples: Sequence[Law], at: float) -> list[str]:
+def _optimum(points: Points) -> Parabola | None:
+  return optimum(_sizes(points), _means(points))
+
+
+def _row(
+  name: str, best: Points, all: int, law: Law, samples: Sequence[Law], at: float
+) -> list[str]:
   low, high = middle([one.exponents[0] for one in samples])
   exponent = (
     f"{law.exponents[0]:.3f} [{low:.3f}, {high:.3f}]" if law.determined else "not determined"
   )
-  row = [name, str(len(points)), f"{law.floor:.3f}", exponent, f"{100 * law.error:.2f}%"]
+  runs = f"{len(best)} of {all}"
+  row = [name, runs, f"{law.floor:.3f}", exponent, f"{100 * law.error:.2f}%"]
   if at:
-    why = beyond(_flops(points), at) or ("" if law.determined else "no exponent is determined")
+    why = beyond(_flops(best), at) or ("" if law.determined else "no exponent is determined")
     low, high = middle([one.at(at) for one in samples])
     row.append(f"refused: {why}" if why else f"{law.at(at):.3f} [{low:.3f}, {high:.3f}]")
   return row
@@ -144,17 +193,24 @@ def _more(name: str, points: Points) -> Iterator[str]:
       said.append(f"{what}^-{law.exponents[number]:.3f} [{low:.3f}, {high:.3f}]")
     unsure = "" if law.determined else " (not determined)"
     yield f"{name}: loss = {law.floor:.3f} + {' + '.join(said)}{unsure}"
-  best = {}
-  for budget in sorted(_flops(points)[:, 0]):
-    alike = [of for of in points if budget <= of.flops <= ALIKE * budget]
-    size = optimum(
-      np.array([of.parameters for of in alike], float),
-      np.array([np.mean(points[of]) for of in alike]),
-    )
-    if size:
-      best[budget] = size
-  for budget, size in best.items():
-    yield f"{name}: at {budget:.3g} FLOPs {size:,.0f} parameters are best"
-  if len(best) >= 3:
-    slope = np.polyfit(np.log(list(best)), np.log(list(best.values())), 1)[0]
-    yield f"{name}: the best size grows as FLOPs^{slope:.2f}"
+  inside = {}
+  for flops, alike in budgets(points).items():
+    if curve := _optimum(alike):
+      inside[flops] = alike
+      yield f"{name}: at {flops:.3g} FLOPs {curve.best:,.0f} parameters are best"
+    else:
+      yield f"{name}: at {flops:.3g} FLOPs the best size lies at the edge of those tried"
+  if len(inside) >= 3:
+    losses = [list(alike.values()) for alike in inside.values()]
+    grown = growth(np.array(list(inside)), [_sizes(alike) for alike in inside.values()], losses)
+    found = "{:.2f} [{:.2f}, {:.2f}]".format(*grown) if grown else "(not determined)"
+    yield f"{name}: the best size grows as FLOPs^{found}"
+
+
+def _drawn(points: Points, best: Points, law: Law) -> Drawn:
+  curves = []
+  for flops, alike in budgets(points).items():
+    curve = _optimum(alike)
+    curves.append(Curve(flops, _sizes(alike), _means(alike), curve.at if curve else None))
+  kept = np.array([of in best for of in points])
+  return Drawn(_flops(points)[:, 0], _means(points), kept, law.at, curves)

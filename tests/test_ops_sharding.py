@@ -69,25 +69,27 @@ def test_same_on_a_mesh(name):
   jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5), got, want)
 
 
-def _draw(shape, low=-1.0, high=1.0):
-  return jnp.asarray(np.random.default_rng(sum(shape)).uniform(low, high, shape))
+def _drawing(seed):
+  """Draws arrays, each anew: what is exchanged on the way must not be equal."""
+  random = np.random.default_rng(seed)
+  return lambda shape, low=-1.0, high=1.0: jnp.asarray(random.uniform(low, high, shape))
 
 
 def _of_heads(length, *widths):
   """Of each width an array [B, H, T, width], drawn apart."""
-  draw = np.random.default_rng(length)
-  return tuple(jnp.asarray(draw.standard_normal((4, 2, length, width)) / 2) for width in widths)
+  random = np.random.default_rng(length)
+  return tuple(jnp.asarray(random.standard_normal((4, 2, length, width)) / 2) for width in widths)
 
 
 def _complex(length, *shape):
-  draw = np.random.default_rng(length)
-  real, imaginary = draw.standard_normal((2, *shape))
+  random = np.random.default_rng(length)
+  real, imaginary = random.standard_normal((2, *shape))
   return jnp.asarray(real + 1j * imaginary)
 
 
 def _recurrence(form):
-  def given(n):
-    a = 0.9 * jnp.exp(1j * _draw((4, n, 6)))
+  def given(n, draw):
+    a = 0.9 * jnp.exp(1j * draw((4, n, 6)))
     return a, _complex(n, 4, n, 6), _complex(3, 4, 6)
 
   def run(a_BTF, b_BTF, h_BF, reset_BT, axis):
@@ -98,8 +100,8 @@ def _recurrence(form):
 
 
 def _linear_attention(decays):
-  def given(n):
-    return *_of_heads(n, 5, 5, 3), _draw((4, 2, n, decays), -0.3, 0.0), _draw((4, 2, 5, 3))
+  def given(n, draw):
+    return *_of_heads(n, 5, 5, 3), draw((4, 2, n, decays), -0.3, 0.0), draw((4, 2, 5, 3))
 
   def run(q, k, v, g, s, reset_BT, axis):
     return linear_attention(q, k, v, g, reset_BT, s, axis=axis)
@@ -108,10 +110,10 @@ def _linear_attention(decays):
 
 
 def _delta_rule():
-  def given(n):
+  def given(n, draw):
     q, k, v = _of_heads(n, 5, 5, 3)
-    b, g = _draw((4, 2, n), 0.0, 2.0), _draw((4, 2, n), -0.3, 0.0)
-    return q, k / jnp.linalg.norm(k, axis=-1, keepdims=True), v, b, g, _draw((4, 2, 5, 3))
+    b, g = draw((4, 2, n), 0.0, 2.0), draw((4, 2, n), -0.3, 0.0)
+    return q, k / jnp.linalg.norm(k, axis=-1, keepdims=True), v, b, g, draw((4, 2, 5, 3))
 
   def run(q, k, v, b, g, s, reset_BT, axis):
     return delta_rule(q, k, v, b, g, reset_BT, s, axis=axis)
@@ -120,10 +122,10 @@ def _delta_rule():
 
 
 def _weighted_delta():
-  def given(n):
+  def given(n, draw):
     q, look, k, v = _of_heads(n, 5, 5, 5, 3)
     look /= jnp.linalg.norm(look, axis=-1, keepdims=True)
-    return q, _draw((4, 2, n, 5), -0.9, 0.0), look, 0.7 * look, k, v, _draw((4, 2, 5, 3))
+    return q, draw((4, 2, n, 5), -0.9, 0.0), look, 0.7 * look, k, v, draw((4, 2, 5, 3))
 
   def run(*given, axis):
     *arrays, s, reset_BT = given
@@ -133,9 +135,9 @@ def _weighted_delta():
 
 
 def _mlstm():
-  def given(n):
-    i, f = _draw((4, 2, n), -2.0, 2.0), jax.nn.log_sigmoid(_draw((4, 2, n), 0.0, 4.0))
-    state = _draw((4, 2, 5, 3)), _draw((4, 2, 5)), _draw((4, 2))
+  def given(n, draw):
+    i, f = draw((4, 2, n), -2.0, 2.0), jax.nn.log_sigmoid(draw((4, 2, n), 0.0, 4.0))
+    state = draw((4, 2, 5, 3)), draw((4, 2, 5)), draw((4, 2))
     return *_of_heads(n, 5, 5, 3), i, f, *state
 
   def run(*given, axis):
@@ -146,9 +148,9 @@ def _mlstm():
 
 
 def _selective_scan():
-  def given(n):
-    reads = _draw((4, n, 6)), _draw((4, n, 6), 0.01, 0.2)
-    return *reads, _draw((6, 3), -2.0, 0.0), _draw((4, n, 3)), _draw((4, n, 3)), _draw((4, 6, 3))
+  def given(n, draw):
+    reads = draw((4, n, 6)), draw((4, n, 6), 0.01, 0.2)
+    return *reads, draw((6, 3), -2.0, 0.0), draw((4, n, 3)), draw((4, n, 3)), draw((4, 6, 3))
 
   def run(u, dt, a, b, c, h, reset_BT, axis):
     return selective_scan(u, dt, a, b, c, reset_BT, h, axis=axis)
@@ -157,9 +159,9 @@ def _selective_scan():
 
 
 def _wkv():
-  def given(n):
-    arrays = _draw((4, n, 6)), _draw((4, n, 6)), _draw((6,), 0.01, 0.5), _draw((6,))
-    return *arrays, _draw((4, 6)), _draw((4, 6), 1.0, 2.0), _draw((4, 6))
+  def given(n, draw):
+    arrays = draw((4, n, 6)), draw((4, n, 6)), draw((6,), 0.01, 0.5), draw((6,))
+    return *arrays, draw((4, 6)), draw((4, 6), 1.0, 2.0), draw((4, 6))
 
   def run(k, v, w, u, a, b, m, reset_BT, axis):
     return wkv(k, v, w, u, reset_BT, a, b, m, axis=axis)
@@ -168,9 +170,9 @@ def _wkv():
 
 
 def _fixed_scan():
-  def given(n):
-    a = 0.9 * jnp.exp(1j * _draw((6, 3)))
-    return _draw((4, n, 6)), a, _complex(1, 6, 3), _complex(2, 6, 3), _complex(3, 4, 6, 3)
+  def given(n, draw):
+    a = 0.9 * jnp.exp(1j * draw((6, 3)))
+    return draw((4, n, 6)), a, _complex(1, 6, 3), _complex(2, 6, 3), _complex(3, 4, 6, 3)
 
   def run(u, a, b, c, h, reset_BT, axis):
     return fixed_scan(u, a, b, c, reset_BT, h, axis=axis)
@@ -182,7 +184,7 @@ def _short_convolution():
   def run(x, w, before, reset_BT, axis):
     return short_convolution(x, w, jnp.where(reset_BT, 0, 9), before, axis=axis)
 
-  return lambda n: (_draw((4, n, 6)), _draw((4, 6)), _draw((4, 3, 6))), run, "T-S"
+  return lambda n, draw: (draw((4, n, 6)), draw((4, 6)), draw((4, 3, 6))), run, "T-S"
 
 
 ALONG = {
@@ -221,8 +223,9 @@ def test_parts_of_time_tell_each_other_states_alone(name):
     return made, back(jax.tree.map(jnp.cos, made))
 
   with jax.enable_x64(True):
-    for length in (80, 160):  # parts of 20 and 40 steps, of which chunks have to be
-      arrays, reset_BT = given(length), np.random.default_rng(0).random((4, length)) < 0.05
+    for length in (80, 160):  # parts of 20 and 40 steps, whose last chunks are filled up
+      arrays = given(length, _drawing(length))
+      reset_BT = np.random.default_rng(0).random((4, length)) < 0.05
       reset_BT[0, length // 2] = True  # where a part begins
       one = jax.jit(lambda *now: found(*now, None))
       wanted = one(arrays, reset_BT)

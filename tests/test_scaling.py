@@ -12,7 +12,7 @@ from seqlab import config as configs
 from seqlab.comparison.budgets import costs
 from seqlab.data.learned import learned_from
 from seqlab.prepare import data_of
-from seqlab.scores.scaling import beyond, fitted, middle, optimum, resampled
+from seqlab.scores.scaling import beyond, fitted, frontier, growth, middle, optimum, resampled
 from seqlab.sweeps import files, trials
 
 SIZES = np.array([1e5, 3e5, 1e6, 3e6, 1e7])
@@ -69,37 +69,72 @@ def test_nothing_is_said_far_beyond_the_runs():
 
 def test_the_best_size_of_a_budget_is_found_inside_alone():
   sizes = np.array([1e6, 2e6, 4e6, 8e6])
-  assert optimum(sizes, (np.log(sizes) - np.log(3e6)) ** 2 + 2) == pytest.approx(3e6, rel=1e-6)
+  found = optimum(sizes, (np.log(sizes) - np.log(3e6)) ** 2 + 2)
+  assert (found.best, found.least, found.at(6e6)) == pytest.approx((3e6, 2, 2 + np.log(2) ** 2))
   assert optimum(sizes, np.array([4.0, 3.0, 2.5, 2.2])) is None
   assert optimum(sizes[:2], np.array([4.0, 3.0])) is None
 
 
-def sweep(root, steps=(100, 300, 1000, 3000), loss=lambda flops: 2.0 + 50 * flops**-0.12):
-  """A sweep of lengths, whose runs are as if they had been trained: their losses are planted."""
+def test_a_run_that_a_cheaper_one_beats_is_none_of_the_best():
+  flops, losses = np.array([1.0, 1.01, 2, 4, 4]), np.array([4.0, 3.9, 3.95, 3.0, 3.2])
+  assert frontier(flops, losses).tolist() == [False, True, False, True, False], "1.01 costs as much"
+
+
+def test_the_growth_of_the_best_size_is_recovered_or_nothing_said_of_it():
+  flops, draw = np.array([1e12, 1e13, 1e14]), np.random.default_rng(0)
+  sizes = [1e5 * (of / 1e12) ** 0.5 * np.array([0.25, 0.5, 1.1, 2, 4]) for of in flops]
+  best = 1e5 * (flops / 1e12) ** 0.5
+
+  def seeds(noise):
+    return [
+      [2 + 0.1 * np.log(size / at) ** 2 + draw.normal(0, noise, 5) for size in each]
+      for each, at in zip(sizes, best, strict=True)
+    ]
+
+  assert growth(flops, sizes, seeds(0)) == pytest.approx((0.5,) * 3, rel=1e-6)
+  held = 0
+  for _ in range(10):
+    found, low, high = growth(flops, sizes, seeds(0.01))
+    assert low < found < high
+    held += low < 0.5 < high
+  assert held >= 7
+  assert growth(flops, sizes, seeds(1.0)) is None
+
+
+def sweep(root, sizes, loss):
+  """A sweep of (width, steps), whose runs are as if they had been trained: their losses, of their
+  costs, are planted. Returns the costs.
+  """
   root.mkdir()
   small.write_words(root)
   made = []
-  for number, seed in itertools.product(steps, range(2)):
+  for (width, steps), seed in itertools.product(sizes, range(2)):
     words = str(root / "words.txt")
     config = configs.load("", changes={
-      "steps": number, "seed": seed, "batch": 4, "length": 8, "model.width": 8, "model.depth": 1,
+      "steps": steps, "seed": seed, "batch": 4, "length": 8, "model.width": width, "model.depth": 1,
       "model.mixer": "min_gru()", "data.source": f"text(path={words!r}, documents='line')",
       "data.tokenizer": "characters()", "data.store": str(root / "store"),
     })  # fmt: skip
-    made.append((f"{number}_{seed}", {"steps": number, "seed": seed}, config))
-  known = trials.make(root / "s", {}, made)
-  flops = costs(made[0][2], learned_from(data_of(made[0][2]))).flops / steps[0]
-  for trial, (_, changes, _) in zip(known, made, strict=True):
-    value = loss(flops * changes["steps"]) * (1 + 0.0001 * changes["seed"])
+    changes = {"model.width": width, "steps": steps, "seed": seed}
+    made.append((f"{width}_{steps}_{seed}", changes, config))
+  known, found = trials.make(root / "s", {}, made), []
+  for trial, (_, changes, config) in zip(known, made, strict=True):
+    found.append(costs(config, learned_from(data_of(config))))
+    value = loss(found[-1]) * (1 + 0.0001 * changes["seed"])
     run = dict(changes=changes, step=changes["steps"], numbers={"valid/loss": value})
     files.write_once(trial.folder / "attempts/0001.json", dict(step=0))
     files.write_once(trial.folder / "result.json", dict(code=0, attempt=1, runs=[run]))
-  return flops
+  return found
+
+
+def of_flops(cost):
+  return 2.0 + 50 * cost.flops**-0.12
 
 
 def test_laws_are_fitted_to_the_runs_of_a_sweep(tmp_path):
-  flops = sweep(tmp_path / "w")
-  at = 10 * 3000 * flops
+  at = (
+    10 * sweep(tmp_path / "w", [(8, steps) for steps in (100, 300, 1000, 3000)], of_flops)[-1].flops
+  )
   said = here("scaling", f"--workdir={tmp_path}/w/s", f"--at={at}")
   assert "0.12" in said and f"at {at:.3g}" in said and "refused" not in said
   found = json.loads((tmp_path / "w/s/scaling.json").read_text())["(as it is)"]
@@ -110,6 +145,26 @@ def test_laws_are_fitted_to_the_runs_of_a_sweep(tmp_path):
 
 
 def test_a_law_of_too_few_lengths_is_refused(tmp_path):
-  sweep(tmp_path / "w", steps=(100, 300))
+  sweep(tmp_path / "w", [(8, 100), (8, 300)], of_flops)
   said = here("scaling", f"--workdir={tmp_path}/w/s", code=2)
-  assert "a law wants three sizes or lengths" in said and "(as it is): 2" in said
+  assert "a law wants three runs" in said and "(as it is): 2 of 2" in said
+
+
+def test_budgets_tell_their_best_size_and_the_law_is_of_the_best_runs(tmp_path):
+  """Sizes of four budgets, of which the best grows as the root of FLOPs."""
+  step = {
+    width: sweep(tmp_path / f"{width}", [(width, 1)], of_flops)[0] for width in (8, 16, 32, 64)
+  }
+  budgets = [10.0**n * step[16].flops for n in (3, 4, 5)]
+
+  def loss(cost):
+    best = step[16].parameters * 1.2 * (cost.flops / budgets[0]) ** 0.25
+    return of_flops(cost) + 0.05 * np.log(cost.parameters / best) ** 2
+
+  sizes = [(width, round(of / one.flops)) for of in budgets for width, one in step.items()]
+  sweep(tmp_path / "w", sizes, loss)
+  said = here("scaling", f"--workdir={tmp_path}/w/s")
+  assert "3 of 12" in said and said.count("parameters are best") == 3
+  assert "the best size grows as FLOPs^0.25 [0.2" in said
+  found = json.loads((tmp_path / "w/s/scaling.json").read_text())["(as it is)"]
+  assert sum(point["best"] for point in found["points"]) == 3

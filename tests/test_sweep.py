@@ -234,8 +234,10 @@ def test_stops_before_a_step_are_told_and_never_too_many(tmp_path):
   files.write_once(one.config, dict(steps=9, seed=0, seeds=1, lr=0.1, lrs=[]))
   for number in range(1, 2 * states.LOSSES):
     now = states.progress(one)
-    assert now.state == "waiting" and ("less time" in now.note) == (number > states.FAILURES)
+    assert now.state == "waiting" and ("less time" in now.note) == (number > states.STOPS)
     attempts.claim(one.folder, 0).finish(75)
+  attempts.claim(one.folder, 0).finish(1, "no such file")
+  assert states.progress(one).note == "no such file"
   (one.folder / "checkpoints/5").mkdir(parents=True)
   assert "less time" not in states.progress(one).note, "the last of them gained steps"
 

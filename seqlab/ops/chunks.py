@@ -17,17 +17,21 @@ ALL = -100.0  # of a decay that leaves nothing: differences of larger sums would
 NOTHING = -1e30  # the logarithm of nothing; finite, so that differences of two are
 
 
-def in_chunks(x_BHT, size: int, fill: float = 0):
-  """[B, H, T, ...] -> [B, H, chunks, size, ...], the last chunk filled up with `fill`."""
-  missing = -x_BHT.shape[2] % size
-  sides = (0, 0), (0, 0), (0, missing), *((0, 0),) * (x_BHT.ndim - 3)
-  filled = jnp.pad(x_BHT, sides, constant_values=fill)
-  return filled.reshape(*x_BHT.shape[:2], -1, size, *x_BHT.shape[3:])
+def in_chunks(x_BHT, size: int, fill: float = 0, parts: int = 1):
+  """[B, H, T, ...] -> [B, H, chunks, size, ...], the last chunk of each part of time filled up with
+  `fill`, so that none lies in two.
+  """
+  rows, heads, length, *rest = x_BHT.shape
+  sides = (0, 0), (0, 0), (0, 0), (0, -(length // parts) % size), *((0, 0),) * len(rest)
+  filled = jnp.pad(x_BHT.reshape(rows, heads, parts, -1, *rest), sides, constant_values=fill)
+  return filled.reshape(rows, heads, -1, size, *rest)
 
 
-def out_of_chunks(x_BHCW, length: int):
+def out_of_chunks(x_BHCW, length: int, parts: int = 1):
   """The reverse of `in_chunks`."""
-  return x_BHCW.reshape(*x_BHCW.shape[:2], -1, *x_BHCW.shape[4:])[:, :, :length]
+  rows, heads, _, _, *rest = x_BHCW.shape
+  x_BHPT = x_BHCW.reshape(rows, heads, parts, -1, *rest)[:, :, :, : length // parts]
+  return x_BHPT.reshape(rows, heads, length, *rest)
 
 
 class Decays(NamedTuple):
@@ -40,14 +44,14 @@ class Decays(NamedTuple):
   began: jax.Array
 
   @classmethod
-  def of(cls, g_BHTN, reset_BT, size: int) -> "Decays":
+  def of(cls, g_BHTN, reset_BT, size: int, parts: int = 1) -> "Decays":
     """From the logarithms of decays and the starts of documents of whole sequences.
 
     Each document is summed by itself: differences of sums would otherwise have the digits of the
     documents before it.
     """
-    began = jnp.cumsum(in_chunks(reset_BT[:, None].astype(jnp.int32), size), 3)
-    g = in_chunks(jnp.where(reset_BT[:, None, :, None], 0, g_BHTN), size)
+    began = jnp.cumsum(in_chunks(reset_BT[:, None].astype(jnp.int32), size, parts=parts), 3)
+    g = in_chunks(jnp.where(reset_BT[:, None, :, None], 0, g_BHTN), size, parts=parts)
     mine = _seen(began).astype(g.dtype)
     return cls(jnp.einsum("bocts,bhcsn->bhctn", mine, g, precision="highest"), began)
 
@@ -99,14 +103,16 @@ def over_chunks(step, state, each, axis=None, told=None, after=None):
   return state, jax.tree.map(lambda x: jnp.moveaxis(x, 0, 2), made)
 
 
-def matrix_and_state(step, s_BHNK, added, others):
-  """(M_BHNN, S_BHNK) such that chunks take any state s, of the shape given, to M s + S: what they
-  make of an empty one and, beside it, of the unit matrix to which they add nothing. `step` takes
-  (*added, *others) of each chunk, of which `added` have the columns (K) of a state.
+def matrix_and_state(step, empty_BHNK, added, others):
+  """(M_BHNN, S_BHNK) such that chunks take any state s to M s + S: what they make of an empty one
+  and, beside it, of the unit matrix to which they add nothing. `step` takes (*added, *others) of
+  each chunk, of which `added` have the columns (K) of a state.
   """
-  rows, columns = s_BHNK.shape[2:]
-  unit = jnp.broadcast_to(jnp.eye(rows, dtype=s_BHNK.dtype), (*s_BHNK.shape[:2], rows, rows))
-  first = jnp.concatenate([jnp.zeros_like(s_BHNK), unit], -1)
+  rows, columns = empty_BHNK.shape[2:]
+  unit = jnp.broadcast_to(
+    jnp.eye(rows, dtype=empty_BHNK.dtype), (*empty_BHNK.shape[:2], rows, rows)
+  )
+  first = jnp.concatenate([empty_BHNK, unit], -1)
   added = [jnp.pad(x, (*((0, 0),) * (x.ndim - 1), (0, rows))) for x in added]
   last, _ = over_chunks(step, first, (*added, *others))
   return last[..., columns:], last[..., :columns]

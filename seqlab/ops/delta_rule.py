@@ -22,7 +22,7 @@ from seqlab.ops.chunks import (
   through_matrix,
 )
 from seqlab.ops.dense import matmul
-from seqlab.ops.parts_of_time import steps_of_chunk
+from seqlab.ops.parts_of_time import parts_along
 from seqlab.ops.triangular import unit_triangular_solve
 
 CHUNK = 32
@@ -59,9 +59,10 @@ def delta_rule(
   if backend() == "reference" or length == 1:
     return delta_rule_naive(q_BHTN, k_BHTN, v_BHTK, b_BHT, g_BHT, reset_BT, s_BHNK)
   g_BHT1 = jnp.maximum(g_BHT[..., None].astype(dtype), ALL)
-  size = steps_of_chunk(chunk, length, axis)
-  decays = Decays.of(g_BHT1, reset_BT, size)
-  q, k, v, b = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None]))
+  parts = parts_along(axis)
+  size = min(chunk, length // parts)
+  decays = Decays.of(g_BHT1, reset_BT, size, parts)
+  q, k, v, b = (in_chunks(x, size, parts=parts) for x in (q_BHTN, k_BHTN, v_BHTK, b_BHT[..., None]))
   between, start = decays.between()[..., 0], decays.from_start()
   k_NW, b = jnp.swapaxes(k, 3, 4), b.astype(dtype)
   system = jnp.tril(b * between * matmul(k, k_NW), -1)  # its diagonal of ones is left out
@@ -76,10 +77,10 @@ def delta_rule(
     return after, (s_BHNK, u_BHWK)
 
   def told(each):
-    return matrix_and_state(step, s_BHNK, each[:1], each[1:])
+    return matrix_and_state(step, jnp.zeros_like(first_BHNK), each[:1], each[1:])
 
-  each, s_BHNK = (first, per_state, to_end, decays.whole()), s_BHNK.astype(dtype)
-  s_BHNK, (before, u) = over_chunks(step, s_BHNK, each, axis, told, through_matrix)
+  each, first_BHNK = (first, per_state, to_end, decays.whole()), s_BHNK.astype(dtype)
+  s_BHNK, (before, u) = over_chunks(step, first_BHNK, each, axis, told, through_matrix)
   scores = (matmul(q, k_NW) * between).astype(v.dtype)
   y = matmul(scores, u) + matmul((q * start).astype(v.dtype), before)
-  return out_of_chunks(y.astype(v.dtype), length), s_BHNK
+  return out_of_chunks(y.astype(v.dtype), length, parts), s_BHNK

@@ -18,7 +18,7 @@ from jax import lax
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.chunks import ALL, Decays, in_chunks, out_of_chunks, over_chunks
 from seqlab.ops.dense import matmul
-from seqlab.ops.parts_of_time import steps_of_chunk
+from seqlab.ops.parts_of_time import parts_along
 
 CHUNK, CHANNEL_CHUNK = 64, 16
 
@@ -53,10 +53,11 @@ def linear_attention(
   length, channels = v_BHTK.shape[2], g_BHTN.shape[-1] > 1
   if backend() == "reference" or length == 1:
     return linear_attention_naive(q_BHTN, k_BHTN, v_BHTK, g_BHTN, reset_BT, s_BHNK)
-  size = steps_of_chunk(chunk or (CHANNEL_CHUNK if channels else CHUNK), length, axis)
+  parts = parts_along(axis)
+  size = min(chunk or (CHANNEL_CHUNK if channels else CHUNK), length // parts)
   dtype = wide(v_BHTK.dtype)
-  decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), ALL), reset_BT, size)
-  q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, v_BHTK))
+  decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), ALL), reset_BT, size, parts)
+  q, k, v = (in_chunks(x, size, parts=parts) for x in (q_BHTN, k_BHTN, v_BHTK))
   if channels:
     # a sum that XLA makes without ever holding what it sums
     pairs = q[..., :, None, :].astype(dtype) * k[..., None, :, :].astype(dtype)
@@ -67,7 +68,7 @@ def linear_attention(
   s_BHNK, before = _carried(decays.whole(), added, s_BHNK.astype(dtype), axis)
   y = matmul(scores.astype(v.dtype), v)
   y += matmul((q * decays.from_start()).astype(v.dtype), before.astype(v.dtype))
-  return out_of_chunks(y.astype(v.dtype), length), s_BHNK
+  return out_of_chunks(y.astype(v.dtype), length, parts), s_BHNK
 
 
 def _carried(whole_BHCN, added_BHCNK, s_BHNK, axis):
@@ -82,4 +83,4 @@ def _carried(whole_BHCN, added_BHCNK, s_BHNK, axis):
     return jnp.prod(each[0], 2), s_BHNK
 
   each = whole_BHCN, added_BHCNK
-  return over_chunks(step, s_BHNK, each, axis, told, lambda s_BHNK, told: step(s_BHNK, told)[0])
+  return over_chunks(step, s_BHNK, each, axis, told, lambda s_BHNK, part: step(s_BHNK, part)[0])

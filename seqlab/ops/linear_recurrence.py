@@ -6,7 +6,8 @@ gradient is the same recurrence run backwards: with g_t the gradient of h_t alon
 a_{t+1} s_{t+1} gives db_t = s_t, da_t = s_t h_{t-1} and dh_0 = a_1 s_1.
 
 Where time lies along an axis of the mesh, a part of it takes h to (product of its a) h + (its last
-state from zero): two numbers a channel are all that devices tell each other.
+state from zero): two numbers a channel, and in the gradient one more, are all that devices tell
+each other.
 """
 
 import jax

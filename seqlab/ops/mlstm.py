@@ -14,7 +14,7 @@ from jax import lax
 from seqlab.ops.backend import backend, wide
 from seqlab.ops.chunks import NOTHING, Decays, in_chunks, out_of_chunks, over_chunks
 from seqlab.ops.dense import matmul
-from seqlab.ops.parts_of_time import steps_of_chunk
+from seqlab.ops.parts_of_time import parts_along
 
 CHUNK = 64
 TINY = 1e-18  # of a query that finds nothing; the gradient divides by its square
@@ -65,11 +65,14 @@ def mlstm(
   length, dtype = v_BHTK.shape[2], wide(v_BHTK.dtype)
   if backend() == "reference" or length == 1:
     return mlstm_naive(q_BHTN, k_BHTN, v_BHTK, i_BHT, f_BHT, reset_BT, s_BHNK, n_BHN, m_BH)
-  size = steps_of_chunk(chunk, length, axis)
-  decays = Decays.of(f_BHT[..., None].astype(dtype), reset_BT, size)
+  parts = parts_along(axis)
+  size = min(chunk, length // parts)
+  decays = Decays.of(f_BHT[..., None].astype(dtype), reset_BT, size, parts)
   ones_BHT1 = jnp.ones((*v_BHTK.shape[:3], 1), v_BHTK.dtype)
-  q, k, v = (in_chunks(x, size) for x in (q_BHTN, k_BHTN, jnp.append(v_BHTK, ones_BHT1, -1)))
-  i = in_chunks(i_BHT.astype(dtype), size, fill=NOTHING)
+  q, k, v = (
+    in_chunks(x, size, parts=parts) for x in (q_BHTN, k_BHTN, jnp.append(v_BHTK, ones_BHT1, -1))
+  )
+  i = in_chunks(i_BHT.astype(dtype), size, NOTHING, parts)
   total, began = decays.total[..., 0], decays.began
 
   # Logarithms of what is left of each step's input, at the end of its chunk and at each step.
@@ -94,7 +97,7 @@ def mlstm(
 
   m_BH, each = lax.stop_gradient(m_BH.astype(dtype)), (whole, most_end, added)
   (s_BHNK, m_BH), (before, m_before) = over_chunks(
-    step, (first, m_BH), each, axis, told, lambda state, told: step(state, told)[0]
+    step, (first, m_BH), each, axis, told, lambda state, part: step(state, part)[0]
   )
 
   inside = total[..., :, None] - total[..., None, :] + i[..., None, :]
@@ -105,7 +108,7 @@ def mlstm(
   y = matmul(scores.astype(v.dtype), v)
   y += matmul((q * jnp.exp(across[..., None] - m)).astype(v.dtype), before)
   y = y[..., :-1] / _least(y[..., -1:], m)
-  y_BHTK = out_of_chunks(y.astype(v.dtype), length)
+  y_BHTK = out_of_chunks(y.astype(v.dtype), length, parts)
   return y_BHTK, s_BHNK[..., :-1], s_BHNK[..., -1], m_BH
 
 

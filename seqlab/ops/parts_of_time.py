@@ -1,9 +1,12 @@
-"""Recurrences whose time lies along an axis of the mesh, in as many parts as it has devices.
+"""Recurrences whose time lies along an axis of the mesh, in as many parts as it has devices:
+sequence (or context) parallelism.
 
 Where a state goes in linearly, a part of time is one long step: what it does to any state is told
-by a decay, or a matrix, and by its last state from an empty one. These are all that devices tell
-each other. Each makes them of its own part, finds the state that comes in by taking the steps of
-the parts before, and goes through its part once more from there.
+by a decay, or a matrix, and by its last state from an empty one. Devices tell each other these, and
+in gradients the states at the borders of parts. Each makes them of its own part, finds the state
+that comes in by taking the steps of the parts before, and goes through its part once more from
+there. Martin and Cundy 2018 (arXiv:1709.04057, section 2.2) do so for diagonal recurrences, LASP-2
+(arXiv:2502.07563) for linear attention.
 """
 
 from collections.abc import Callable
@@ -29,13 +32,15 @@ def in_parts(
   of it, as its axis `at`, and `axis` of the mesh that is set divides it.
 
   run(state, each): what is made of the steps of a part, time at `at` too. told(each): of a part,
-  whatever its state before. after(state, told): the state after a part. reverse: from the last
-  part to the first. What of `each` is no step, but the same for all, stands there once a part: if
-  functions took it from around them, each step of a loop would sum its gradient over devices.
+  whatever its state before. after(state, told): the state after a part. Each has the arrays of one
+  part, as `each` has them of all; `run` and `told` are mapped over parts (`vmap`). reverse: from
+  the last part to the first. What of `each` is no step, but the same for all, stands there once a
+  part: if functions took it from around them, each step of a loop would sum its gradient over
+  devices.
   """
 
   def cut(x):
-    return x.reshape(*x.shape[:at], count(axis), -1, *x.shape[at + 1 :])
+    return x.reshape(*x.shape[:at], parts_along(axis), -1, *x.shape[at + 1 :])
 
   def joined(x):
     return x.reshape(*x.shape[:at], -1, *x.shape[at + 2 :])
@@ -46,24 +51,14 @@ def in_parts(
 
   parts = jax.tree.map(cut, each)
   told_P = jax.tree.map(everywhere, jax.vmap(told, at)(parts))
-  last, before_P = lax.scan(lambda s, told: (after(s, told), s), state, told_P, reverse=reverse)
+  last, before_P = lax.scan(lambda s, part: (after(s, part), s), state, told_P, reverse=reverse)
   made = jax.vmap(run, (0, at), at)(before_P, parts)
   return last, jax.tree.map(joined, made)
 
 
-def count(axis: str | None) -> int:
-  """Parts that time is cut into."""
+def parts_along(axis: str | None) -> int:
+  """How many parts time is cut into, 1 where it is whole."""
   return 1 if axis is None else jax.sharding.get_abstract_mesh().shape[axis]
-
-
-def steps_of_chunk(chunk: int, length: int, axis: str | None) -> int:
-  """How many steps a chunk has, at most `chunk`: where time lies along an axis as many as divide a
-  part of it, so that no chunk lies on two devices.
-  """
-  if axis is None:  # the last may be filled up
-    return min(chunk, length)
-  part = length // count(axis)
-  return max(n for n in range(1, min(chunk, part) + 1) if part % n == 0)
 
 
 def with_earlier(run: Callable, before_BW, x_BT, *others, axis: str | None = None):

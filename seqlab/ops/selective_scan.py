@@ -58,7 +58,7 @@ def selective_scan(
     left_BFN = jnp.exp(jnp.sum(dt_BTF, 1)[..., None] * a_FN)
     return jnp.where(jnp.all(goes_on_BT, 1)[:, None, None], left_BFN, 0), last_BFN
 
-  h_BFN, y_BTF = in_parts(run, told, lambda h, told: told[0] * h + told[1], h_BFN, each, axis, 1)
+  h_BFN, y_BTF = in_parts(run, told, lambda h, part: part[0] * h + part[1], h_BFN, each, axis, 1)
   return y_BTF, h_BFN
 
 

@@ -21,7 +21,7 @@ from seqlab.ops.chunks import (
   through_matrix,
 )
 from seqlab.ops.dense import matmul
-from seqlab.ops.parts_of_time import steps_of_chunk
+from seqlab.ops.parts_of_time import parts_along
 from seqlab.ops.triangular import unit_triangular_solve
 
 CHUNK = 32
@@ -61,9 +61,10 @@ def weighted_delta(
   given = q_BHTN, g_BHTN, l_BHTN, o_BHTN, k_BHTN, v_BHTK
   if backend() == "reference" or length == 1:
     return weighted_delta_naive(*given, reset_BT, s_BHNK)
-  size = steps_of_chunk(chunk, length, axis)
-  q, g, l, o, k, v = (in_chunks(x.astype(dtype), size) for x in given)
-  decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), LEAST), reset_BT, size)
+  parts = parts_along(axis)
+  size = min(chunk, length // parts)
+  q, g, l, o, k, v = (in_chunks(x.astype(dtype), size, parts=parts) for x in given)
+  decays = Decays.of(jnp.maximum(g_BHTN.astype(dtype), LEAST), reset_BT, size, parts)
   seen, fresh = decays.seen(), (decays.began == 0)[..., None]
   total = decays.total
   grown = jnp.exp(-total)
@@ -83,12 +84,15 @@ def weighted_delta(
     return whole[..., None] * s_BHNK + added - matmul(o_end, u_BHWK), (s_BHNK, u_BHWK)
 
   def told(each):
-    return matrix_and_state(step, s_BHNK, each[:2], each[2:])
+    return matrix_and_state(step, jnp.zeros_like(first_BHNK), each[:2], each[2:])
 
-  each, s_BHNK = (first, matmul(k_end, v), per_state, o_end, decays.whole()), s_BHNK.astype(dtype)
-  s_BHNK, (s, u) = over_chunks(step, s_BHNK, each, axis, told, through_matrix)
+  each, first_BHNK = (
+    (first, matmul(k_end, v), per_state, o_end, decays.whole()),
+    s_BHNK.astype(dtype),
+  )
+  s_BHNK, (s, u) = over_chunks(step, first_BHNK, each, axis, told, through_matrix)
   y = matmul(jnp.where(seen, matmul(q, k_NW), 0), v) - matmul(
     jnp.where(seen, matmul(q, o_NW), 0), u
   )
   y += jnp.where(fresh, matmul(q, s), 0)
-  return out_of_chunks(y.astype(v_BHTK.dtype), length), s_BHNK
+  return out_of_chunks(y.astype(v_BHTK.dtype), length, parts), s_BHNK

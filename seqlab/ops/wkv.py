@@ -11,7 +11,7 @@ from jax import lax
 
 from seqlab.ops.backend import wide
 from seqlab.ops.chunks import NOTHING
-from seqlab.ops.parts_of_time import count, in_parts
+from seqlab.ops.parts_of_time import in_parts, parts_along
 from seqlab.ops.remembering import remembering
 
 
@@ -26,7 +26,7 @@ def wkv(k_BTF, v_BTF, w_F, u_F, reset_BT, a_BF, b_BF, m_BF, *, axis=None):
   arrays = (x.astype(dtype) for x in (k_BTF, v_BTF, a_BF, b_BF, lax.stop_gradient(m_BF)))
   k_BTF, v_BTF, *state = arrays
   # Of each row, and part of time, its own: devices would sum gradients in each step.
-  rows = len(k_BTF), count(axis), k_BTF.shape[2]
+  rows = len(k_BTF), parts_along(axis), k_BTF.shape[2]
   each = k_BTF, v_BTF, reset_BT, *(jnp.broadcast_to(x.astype(dtype), rows) for x in (w_F, u_F))
   if axis is None:
     y_BTF, last = _through(tuple(state), each)

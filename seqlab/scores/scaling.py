@@ -2,9 +2,10 @@
 
 With x the parameters and the tokens this is the third approach of Hoffmann et al. 2022
 (arXiv:2203.15556, section 3.3); with x the training FLOPs the power law of Kaplan et al. 2020 above
-a floor. For given exponents the rest is linear and not negative, so exponents alone are searched
-for. Residuals are relative, since losses of small models would else decide. Intervals are of the
-bootstrap over seeds: of each point the seeds are drawn anew, then the law is fitted anew.
+a floor, fitted to the runs that no cheaper one beats. For given exponents the rest is linear and
+not negative, so exponents alone are searched for. Residuals are relative, since losses of small
+models would else decide. Intervals are of the bootstrap over seeds: of each point the seeds are
+drawn anew, then the law is fitted anew.
 """
 
 import dataclasses
@@ -15,6 +16,7 @@ import numpy as np
 
 EXPONENTS = 0.02, 2.0  # between which they are searched for
 DECADE = 10.0  # that what is varied must span, before anything is said beyond it
+ALIKE = 1.02  # FLOPs within this factor are those of one budget
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,14 +113,71 @@ def beyond(x_PX: np.ndarray, *xs: float) -> str:
   return ""
 
 
-def optimum(size_P: np.ndarray, loss_P: np.ndarray) -> float | None:
-  """The size of least loss among runs of equal FLOPs, by a parabola in its logarithm (approach 2 of
-  Hoffmann et al.); None where three sizes are not there or the least lies at their edge.
+def frontier(flops_P: np.ndarray, loss_P: np.ndarray) -> np.ndarray:
+  """Which runs no other beats that costs no more, [P] booleans: a law of training FLOPs is one of
+  what can be had for them, not of sizes that are wrong for them.
+  """
+  as_cheap_PP = flops_P[None] <= ALIKE * flops_P[:, None]
+  beaten_P = np.any(as_cheap_PP & (loss_P[None] < loss_P[:, None]), axis=1)
+  return np.logical_not(beaten_P)
+
+
+@dataclasses.dataclass(frozen=True)
+class Parabola:
+  """Loss over the logarithm of the size at one budget: least + curve * log(size / best)**2."""
+
+  best: float
+  least: float
+  curve: float
+
+  def at(self, size: float) -> float:
+    """The loss that it says."""
+    return self.least + self.curve * float(np.log(size / self.best)) ** 2
+
+
+def optimum(size_P: np.ndarray, loss_P: np.ndarray) -> Parabola | None:
+  """The curve of runs of equal FLOPs, whose best size is the budget's (approach 2 of Hoffmann et
+  al.); None where three sizes are not there or the least lies at their edge.
   """
   if len(set(size_P)) < 3:
     return None
-  curve, slope, _ = np.polyfit(np.log(size_P), loss_P, 2)
+  middle = np.log(size_P).mean()
+  curve, slope, offset = np.polyfit(np.log(size_P) - middle, loss_P, 2)
   if curve <= 0:
     return None
-  found = float(np.exp(-slope / (2 * curve)))
-  return found if size_P.min() < found < size_P.max() else None
+  at = -slope / (2 * curve)
+  best = float(np.exp(middle + at))
+  if not size_P.min() < best < size_P.max():
+    return None
+  return Parabola(best, float(offset + slope * at / 2), float(curve))
+
+
+def growth(
+  flops_B: np.ndarray,
+  sizes: Sequence[np.ndarray],
+  seeds: Sequence[Sequence[Sequence[float]]],
+  samples: int = 200,
+) -> tuple[float, float, float] | None:
+  """How the best size grows, as FLOPs**exponent: the exponent, and the middle 95% of samples in
+  which each run's seeds are drawn anew. None where samples often have no best size inside.
+
+  sizes: of each budget; seeds: of each budget the losses of each size.
+  """
+  draw = np.random.default_rng(0)
+
+  def exponent(losses: Sequence[np.ndarray]) -> float | None:
+    found = [optimum(*each) for each in zip(sizes, losses, strict=True)]
+    best = [one.best for one in found if one]
+    return (
+      float(np.polyfit(np.log(flops_B), np.log(best), 1)[0]) if len(best) == len(found) else None
+    )
+
+  of_means = exponent([np.array([np.mean(each) for each in budget]) for budget in seeds])
+  drawn = [
+    exponent([np.array([np.mean(draw.choice(each, len(each))) for each in of]) for of in seeds])
+    for _ in range(samples)
+  ]
+  known = [one for one in drawn if one is not None]
+  if of_means is None or len(known) < 0.95 * samples:
+    return None
+  return of_means, *middle(known)

@@ -12,6 +12,7 @@ from seqlab.sweeps.trials import Run, Trial
 # Of one trial, in a row and without a step gained, after which it is let be: failures, and losses
 # without a word. That it was stopped is not counted, as preemptions may be many; it is told.
 FAILURES, LOSSES = 3, 10
+STOPS = 3  # of the same, from which that is told
 STATES = ("done", "diverged", "running", "waiting", "paused", "failed")
 UNDER_WAY, OVER = ("running", "waiting"), ("done", "diverged", "paused")
 
@@ -76,7 +77,7 @@ def progress(trial: Trial) -> Progress:
     why = last.end["why"] or f"exit {last.end['code']}" * bool(last.end["code"])
   counted = [one for one in tried if one.ended() > trial.resumed()]
   failures, losses, stops = fruitless(counted, trial.saved())
-  if stops >= FAILURES:
+  if stops >= STOPS and last.end and last.end["code"] == STOPPED:
     why = f"stopped {stops} times before it gained a step: is it given less time than it starts in?"
   over = failures >= FAILURES or losses >= LOSSES
   return Progress("failed" if over else "waiting", why, len(tried), None)

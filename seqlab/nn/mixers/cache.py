@@ -90,7 +90,7 @@ def attend_itself(
   """Attention of a whole sequence; a ring where its time is shared out over devices. kept_BHTS: of
   dropout.
   """
-  axis = axes.of_time(mask.segment_BT)
+  axis = axes.time_axis(mask.segment_BT)
   if axis is None:
     return attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS)
   return ring_attention(q_BHTK, k_BHTK, v_BHTK, mask, scores, kept_BHTS, axis=axis)

@@ -69,7 +69,7 @@ class DeltaNet(Mixer):
     q_BTHK, k_BTHK = unit(q_BTHK) * sizes[0] ** -0.5, unit(k_BTHK)
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, b_BTH, g_BTH)
     given = (*arrays, pos_BT == 0, start["s_BHNK"])
-    y_BHTK, s_BHNK = delta_rule(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = delta_rule(*given, axis=axes.time_axis(pos_BT))
     y_BTD = to_width(self, self.normed(heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK, **last)
 

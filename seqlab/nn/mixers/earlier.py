@@ -32,7 +32,7 @@ def convolved(
     w.reshape(size, channels),
     pos_BT,
     before.reshape(*before.shape[:2], channels),
-    axis=axes.of_time(pos_BT),
+    axis=axes.time_axis(pos_BT),
   )
   y = y_BTF.reshape(x.shape)
   if biased:
@@ -62,12 +62,12 @@ def in_sight(
 
     return jnp.stack([at(lag) for lag in range(reach, -1, -dilation)], 2)
 
-  before, axis = before_BWD.astype(x_BTD.dtype), axes.of_time(pos_BT)
+  before, axis = before_BWD.astype(x_BTD.dtype), axes.time_axis(pos_BT)
   x_BTWD, last_BWD = with_earlier(seen, before, x_BTD, pos_BT, axis=axis)
   return x_BTWD, last_BWD.astype(before_BWD.dtype)
 
 
 def shifted(x_BTD: jax.Array, pos_BT: jax.Array, before_BD: jax.Array) -> jax.Array:
   """The input one step earlier, 0 where a document begins (RWKV's token shift)."""
-  earlier_BTD = one_earlier(x_BTD, before_BD.astype(x_BTD.dtype), axes.of_time(pos_BT))
+  earlier_BTD = one_earlier(x_BTD, before_BD.astype(x_BTD.dtype), axes.time_axis(pos_BT))
   return jnp.where((pos_BT > 0)[..., None], earlier_BTD, 0)

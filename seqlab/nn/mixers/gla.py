@@ -61,7 +61,7 @@ class GLA(Mixer):
     g_BTHK = jax.nn.log_sigmoid(g_BTHK) / SLOWNESS
     q_BTHK *= key_width**-0.5
     given = (*heads_first(q_BTHK, k_BTHK, v_BTHK, g_BTHK), pos_BT == 0, start["s_BHNK"])
-    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.time_axis(pos_BT))
     y_BTD = to_width(self, gated(self, heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK)
 

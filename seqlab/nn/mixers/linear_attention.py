@@ -66,7 +66,7 @@ class LinearAttention(Mixer):
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK)
     g_BHT1 = jnp.zeros((*arrays[2].shape[:3], 1), jnp.float32)
     given = (*arrays, g_BHT1, pos_BT == 0, start["s_BHNK"])
-    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.time_axis(pos_BT))
     (y_BTHK,) = heads_first(y_BHTK)
     y_BTHK = y_BTHK[..., :-1] / jnp.maximum(y_BTHK[..., -1:], TINY)
     y_BTD = to_width(self, y_BTHK, width)

@@ -55,7 +55,7 @@ class Mamba(Mixer):
     dt_BTF = jax.nn.softplus(dt_BTF + started(self, "step_bias_F", first_steps, hidden))
     rate_FN = started(self, "rate_FN", lambda _: jnp.log(jnp.zeros((hidden, 1)) + self._rates()))
     given = u_BTF, dt_BTF, -jnp.exp(rate_FN), b_BTN, c_BTN, pos_BT == 0, start["h_BFN"]
-    y_BTF, h_BFN = selective_scan(*given, axis=axes.of_time(pos_BT))
+    y_BTF, h_BFN = selective_scan(*given, axis=axes.time_axis(pos_BT))
     skip_F = bias(self, "skip_F", (hidden,), 1.0).astype(x_BTD.dtype)
     y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * u_BTF
     y_BTD = dense(y_BTF * jax.nn.silu(gate_BTF), weight(self, "out_FD", (hidden, width)))

@@ -66,7 +66,7 @@ class Mamba2(Mixer):
     v_BHTK, g_BHT1 = heads_first(v_BTHK, g_BTH[..., None])
     c_B1TN, b_B1TN, reset_BT = c_BTN[:, None], b_BTN[:, None], pos_BT == 0
     given = c_B1TN, b_B1TN, v_BHTK, g_BHT1, reset_BT, start["s_BHNK"]
-    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.time_axis(pos_BT))
     skip_H1 = bias(self, "skip_H", (self.heads,), 1.0).astype(x_BTD.dtype)[:, None]
     y_BTHK = (heads_first(y_BHTK)[0] + skip_H1 * u_BTHK) * jax.nn.silu(gate_BTHK)
     # one norm over all heads

@@ -66,7 +66,7 @@ class MLSTM(Mixer):
     k_BTHK *= shape[1] ** -0.5
     arrays = heads_first(q_BTHK, k_BTHK, v_BTHK, i_BTH, f_BTH)
     given = (*arrays, pos_BT == 0, *(start[name] for name in STATE))
-    y_BHTK, *after = mlstm(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, *after = mlstm(*given, axis=axes.time_axis(pos_BT))
     y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
     y_BTHK += bias(self, "skip_HK", shape, 1.0) * c_BTHK
     y_BTD = to_width(self, y_BTHK.astype(x_BTD.dtype) * jax.nn.silu(gate_BTHK), width)

@@ -134,7 +134,7 @@ def selective_decay(module: nn.Module, x_BTD: jax.Array, heads: int) -> tuple[ja
 
 def recurrence(a_BTF: jax.Array, b_BTF: jax.Array, h_BF: jax.Array) -> jax.Array:
   """Every state of h_t = a_t h_{t-1} + b_t, each device running through its own part of time."""
-  return linear_recurrence(a_BTF, b_BTF, h_BF, axis=axes.of_time(a_BTF))
+  return linear_recurrence(a_BTF, b_BTF, h_BF, axis=axes.time_axis(a_BTF))
 
 
 def above_zero(x: jax.Array) -> jax.Array:

@@ -44,7 +44,7 @@ class Retention(Mixer):
     g_BHT1 = jnp.broadcast_to(rate_H[:, None, None], (x_BTD.shape[0], heads, x_BTD.shape[1], 1))
     q_BHTK, k_BHTK, v_BHTK = heads_first(q_BTHK, k_BTHK * size**-0.5, v_BTHK)
     given = q_BHTK, k_BHTK, v_BHTK, g_BHT1, pos_BT == 0, start["s_BHNK"]
-    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = linear_attention(*given, axis=axes.time_axis(pos_BT))
     y_BTD = to_width(self, gated(self, heads_first(y_BHTK)[0], x_BTD), width)
     return y_BTD, None if state is None else dict(s_BHNK=s_BHNK)
 

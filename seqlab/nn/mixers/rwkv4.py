@@ -45,7 +45,7 @@ class RWKV4(Mixer):
     first_F = bias(self, "first_F", (width,), -1.2)
     sums = (start[name] for name in ("a_BF", "b_BF", "m_BF"))
     given = k_BTF, v_BTF, jnp.exp(decay_F), first_F, pos_BT == 0, *sums
-    y_BTF, a_BF, b_BF, m_BF = wkv(*given, axis=axes.of_time(pos_BT))
+    y_BTF, a_BF, b_BF, m_BF = wkv(*given, axis=axes.time_axis(pos_BT))
     y_BTF = jax.nn.sigmoid(r_BTF) * y_BTF.astype(x_BTD.dtype)
     y_BTD = dense(y_BTF, weight(self, "out_FD", (width, width)))
     if state is None:

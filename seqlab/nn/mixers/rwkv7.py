@@ -77,7 +77,7 @@ class RWKV7(Mixer):
     k_BTHK *= (1 + (a_BTHK - 1) * bias(self, "keep_scale_HK", shape, 1.0)).astype(k_BTHK.dtype)
     arrays = heads_first(r_BTHK, g_BTHK, look_BTHK, a_BTHK * look_BTHK, k_BTHK, v_BTHK)
     given = (*arrays, pos_BT == 0, start["s_BHNK"])
-    y_BHTK, s_BHNK = weighted_delta(*given, axis=axes.of_time(pos_BT))
+    y_BHTK, s_BHNK = weighted_delta(*given, axis=axes.time_axis(pos_BT))
     y_BTHK = Norm(name="head_norm")(heads_first(y_BHTK)[0])
     bonus_HK = bias(self, "bonus_scale_HK", shape, -0.04).astype(k_BTHK.dtype)
     y_BTHK += jnp.sum(r_BTHK * k_BTHK * bonus_HK, -1, keepdims=True) * v_BTHK

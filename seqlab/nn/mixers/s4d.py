@@ -58,7 +58,7 @@ class S4D(Mixer):
     read_FN = 2 * jax.lax.complex(c_GFN[0], c_GFN[1])
     held_FN = jnp.expm1(over_FN) / a_FN
     given = x_BTD, jnp.exp(over_FN), held_FN, read_FN, pos_BT == 0, h_BFN
-    y_BTF, h_BFN = fixed_scan(*given, axis=axes.of_time(pos_BT))
+    y_BTF, h_BFN = fixed_scan(*given, axis=axes.time_axis(pos_BT))
     skip_F = bias(self, "skip_F", (width,), 1.0).astype(x_BTD.dtype)
     y_BTF = y_BTF.astype(x_BTD.dtype) + skip_F * x_BTD
     y_BTD = dense(gelu(y_BTF), weight(self, "out_FD", (width, width)))
