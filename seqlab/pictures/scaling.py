@@ -33,7 +33,7 @@ def scaling(groups: Mapping[str, Drawn]) -> bytes:
   """A PNG: of each name its runs, those that no cheaper one beats filled, and the law; beside it,
   where sizes were varied at equal FLOPs, a curve for each budget, darker with more FLOPs.
   """
-  from matplotlib.ticker import NullFormatter, StrMethodFormatter
+  from matplotlib.ticker import LogLocator, NullFormatter, StrMethodFormatter
 
   curved = any(drawn.curves for drawn in groups.values())
   with figure(7 + 5 * curved, 4) as canvas:
@@ -59,6 +59,8 @@ def scaling(groups: Mapping[str, Drawn]) -> bytes:
       panel.set_yscale("log")
       panel.set_xlabel(label)
       panel.set_ylabel("validation loss")
+      panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+      panel.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
       panel.xaxis.set_minor_formatter(NullFormatter())
       for of in (panel.yaxis.set_major_formatter, panel.yaxis.set_minor_formatter):
         of(StrMethodFormatter("{x:g}"))  # losses seldom span a decade
