@@ -8,9 +8,9 @@ Command:  seqlab sweep run --config=experiments/scaling.py --workdir=sweeps/scal
 Time:     15 minutes on 2 CPU cores.
 Expected: with Python 3.11 the best runs of the budgets have losses of 2.32, 2.08 and 1.83, which
           fall as FLOPs^-0.085 [0.079, 0.089] above a floor of 0 (three budgets do not tell one):
-          1.67 [1.65, 1.70] at 1e12. Against parameters and tokens loss = 0.55 + parameters^-0.15 [0.10,
-          0.23] + data^-0.30 [0.27, 0.33]. At 2e10 FLOPs the smallest is best, at 8e10 9,500
-          parameters, at 3.2e11 33,000.
+          1.67 [1.65, 1.70] at 1e12. Against parameters and tokens loss = 0.55 + parameters^-0.15
+          [0.10, 0.23] + data^-0.30 [0.27, 0.33]. At 2e10 FLOPs the smallest is best, at 8e10
+          9,500 parameters, at 3.2e11 33,000.
 """
 
 from ml_collections import ConfigDict
