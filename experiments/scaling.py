@@ -5,7 +5,7 @@ What:     five widths at each of three budgets, three seeds at each of three rat
 Data:     carried by Python itself, so the numbers depend on its version.
 Command:  seqlab sweep run --config=experiments/scaling.py --workdir=sweeps/scaling --jobs=2
           and then seqlab scaling --workdir=sweeps/scaling --at=1e12
-Time:     15 minutes on 2 CPU cores.
+Time:     30 minutes of one CPU core (two run at a time; measured beside other work).
 Expected: with Python 3.11 the best runs of the budgets have losses of 2.32, 2.08 and 1.83, which
           fall as FLOPs^-0.085 [0.079, 0.089] above a floor of 0 (three budgets do not tell one):
           1.67 [1.65, 1.70] at 1e12. Against parameters and tokens loss = 0.55 + parameters^-0.15

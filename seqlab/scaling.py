@@ -44,6 +44,7 @@ VARIED = (
 WANTED = "a law wants three runs of an architecture, each better than all that cost no more"
 
 Points = dict[Costs, list[float]]  # losses of the seeds of each size and length
+Budgets = dict[float, tuple[Points, Parabola | None]]  # by FLOPs: its runs, their curve
 
 
 def run(workdir: str, at: float) -> None:
@@ -74,10 +75,13 @@ def run(workdir: str, at: float) -> None:
     ("", "runs", "floor", "exponent", "residual", *([f"at {at:.3g}"] if at else [])),
     [_row(name, bests[name], len(groups[name]), *law, at) for name, law in laws.items()],
   )
+  curves = {name: budgets(points) for name, points in groups.items()}
   for name, points in groups.items():
-    for line in _more(name, points):
+    for line in _more(name, points, curves[name]):
       print(line)
-  drawn = {name: _drawn(groups[name], bests[name], law) for name, (law, _) in laws.items()}
+  drawn = {
+    name: _drawn(groups[name], bests[name], law, curves[name]) for name, (law, _) in laws.items()
+  }
   (root / "scaling.png").write_bytes(scaling_drawn(drawn))
   written = {
     name: dict(
@@ -129,20 +133,23 @@ def unbeaten(points: Points) -> Points:
   return {of: points[of] for of, keep in zip(points, kept, strict=True) if keep}
 
 
-def budgets(points: Points) -> dict[float, Points]:
-  """By training FLOPs, the runs that cost as much, where three sizes were tried or more."""
+def budgets(points: Points) -> Budgets:
+  """By training FLOPs, the runs that cost as much, where three sizes were tried or more, and their
+  curve, if its best size lies inside.
+  """
   alike: list[list[Costs]] = []
   for of in sorted(points, key=lambda of: of.flops):
     if alike and of.flops <= ALIKE * alike[-1][0].flops:
       alike[-1].append(of)
     else:
       alike.append([of])
-  apart = {float(np.mean([of.flops for of in each])): each for each in alike}
-  return {
-    flops: {of: points[of] for of in each}
-    for flops, each in apart.items()
-    if len({of.parameters for of in each}) >= 3
-  }
+  found: Budgets = {}
+  for each in alike:
+    if len({of.parameters for of in each}) >= 3:
+      runs = {of: points[of] for of in each}
+      curve = optimum(_sizes(runs), _means(runs))
+      found[float(np.mean([of.flops for of in each]))] = runs, curve
+  return found
 
 
 def _in_flops(points: Points) -> tuple[Law, list[Law]]:
@@ -161,10 +168,6 @@ def _means(points: Points) -> np.ndarray:
   return np.array([np.mean(losses) for losses in points.values()])
 
 
-def _optimum(points: Points) -> Parabola | None:
-  return optimum(_sizes(points), _means(points))
-
-
 def _row(
   name: str, best: Points, all: int, law: Law, samples: Sequence[Law], at: float
 ) -> list[str]:
@@ -181,7 +184,7 @@ def _row(
   return row
 
 
-def _more(name: str, points: Points) -> Iterator[str]:
+def _more(name: str, points: Points, curves: Budgets) -> Iterator[str]:
   """What sizes and lengths that vary apart tell besides."""
   x_PX = np.array([(of.parameters, of.data) for of in points], float)
   varied = [len(set(x_PX[:, number])) for number in (0, 1)]
@@ -193,24 +196,24 @@ def _more(name: str, points: Points) -> Iterator[str]:
       said.append(f"{what}^-{law.exponents[number]:.3f} [{low:.3f}, {high:.3f}]")
     unsure = "" if law.determined else " (not determined)"
     yield f"{name}: loss = {law.floor:.3f} + {' + '.join(said)}{unsure}"
-  inside = {}
-  for flops, alike in budgets(points).items():
-    if curve := _optimum(alike):
-      inside[flops] = alike
+  inside = {flops: runs for flops, (runs, curve) in curves.items() if curve}
+  for flops, (_, curve) in curves.items():
+    if curve:
       yield f"{name}: at {flops:.3g} FLOPs {curve.best:,.0f} parameters are best"
     else:
       yield f"{name}: at {flops:.3g} FLOPs the best size lies at the edge of those tried"
   if len(inside) >= 3:
-    losses = [list(alike.values()) for alike in inside.values()]
-    grown = growth(np.array(list(inside)), [_sizes(alike) for alike in inside.values()], losses)
+    sizes = [_sizes(runs) for runs in inside.values()]
+    losses = [list(runs.values()) for runs in inside.values()]
+    grown = growth(np.array(list(inside)), sizes, losses)
     found = "{:.2f} [{:.2f}, {:.2f}]".format(*grown) if grown else "(not determined)"
     yield f"{name}: the best size grows as FLOPs^{found}"
 
 
-def _drawn(points: Points, best: Points, law: Law) -> Drawn:
-  curves = []
-  for flops, alike in budgets(points).items():
-    curve = _optimum(alike)
-    curves.append(Curve(flops, _sizes(alike), _means(alike), curve.at if curve else None))
+def _drawn(points: Points, best: Points, law: Law, curves: Budgets) -> Drawn:
   kept = np.array([of in best for of in points])
-  return Drawn(_flops(points)[:, 0], _means(points), kept, law.at, curves)
+  shown = [
+    Curve(flops, _sizes(runs), _means(runs), curve.at if curve else None)
+    for flops, (runs, curve) in curves.items()
+  ]
+  return Drawn(_flops(points)[:, 0], _means(points), kept, law.at, shown)

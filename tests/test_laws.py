@@ -84,9 +84,12 @@ def test_gradients_are_the_same_where_time_is_shared_out(spec):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(
+  "sizes", [dict(data=2, sequence=4), dict(fsdp=2, tensor=2, sequence=2)], ids=str
+)
 @pytest.mark.parametrize("spec", SPECS)
-def test_gradients_are_the_same_where_time_and_width_are_shared_out(spec):
-  laws.sharding(mixer(spec), dict(fsdp=2, tensor=2, sequence=2))
+def test_gradients_of_all_are_the_same_where_time_is_shared_out(spec, sizes):
+  laws.sharding(mixer(spec), sizes)
 
 
 def test_every_registered_mixer_is_a_member():

@@ -240,6 +240,19 @@ def test_parts_of_time_tell_each_other_states_alone(name):
   assert sent[0] == sent[1] and "all-to-all" not in sent[0]
 
 
+def test_parts_that_no_chunk_divides_are_gathered():
+  """A part of 37 steps, which a state that is fixed cannot be filled up for."""
+  if jax.device_count() < 8:
+    pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")
+  given, run, _ = ALONG["fixed scan"]
+  with jax.enable_x64(True):
+    arrays, reset_BT = given(148, _drawing(0)), np.random.default_rng(0).random((4, 148)) < 0.05
+    want = jax.jit(lambda *now: run(*now, reset_BT, axis=None))(*arrays)
+    with jax.set_mesh(_mesh(2, 4)):
+      got = jax.jit(lambda *now: run(*now, reset_BT, axis="sequence"))(*arrays)
+  jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-10), got, want)
+
+
 def test_a_recurrence_runs_on_one_mesh_after_another():
   if jax.device_count() < 8:
     pytest.skip("needs 8 devices (JAX_NUM_CPU_DEVICES=8)")

@@ -132,9 +132,8 @@ def of_flops(cost):
 
 
 def test_laws_are_fitted_to_the_runs_of_a_sweep(tmp_path):
-  at = (
-    10 * sweep(tmp_path / "w", [(8, steps) for steps in (100, 300, 1000, 3000)], of_flops)[-1].flops
-  )
+  lengths = [(8, steps) for steps in (100, 300, 1000, 3000)]
+  at = 10 * sweep(tmp_path / "w", lengths, of_flops)[-1].flops
   said = here("scaling", f"--workdir={tmp_path}/w/s", f"--at={at}")
   assert "0.12" in said and f"at {at:.3g}" in said and "refused" not in said
   found = json.loads((tmp_path / "w/s/scaling.json").read_text())["(as it is)"]
@@ -151,7 +150,7 @@ def test_a_law_of_too_few_lengths_is_refused(tmp_path):
 
 
 def test_budgets_tell_their_best_size_and_the_law_is_of_the_best_runs(tmp_path):
-  """Sizes of four budgets, of which the best grows as the root of FLOPs."""
+  """Sizes of three budgets, of which the best grows as the fourth root of FLOPs."""
   step = {
     width: sweep(tmp_path / f"{width}", [(width, 1)], of_flops)[0] for width in (8, 16, 32, 64)
   }

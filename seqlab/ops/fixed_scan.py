@@ -44,13 +44,15 @@ def fixed_scan(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN, chunk: int = CHUNK, *, 
   if backend() == "reference" or length == 1:
     return fixed_scan_naive(u_BTF, a_FN, b_FN, c_FN, reset_BT, h_BFN)
   u_BTF = u_BTF.astype(wide(u_BTF.dtype))
-  if (
-    axis is not None
-  ):  # no chunk may lie in two parts, nor may one be filled up: states would decay
+  if axis is not None:
+    # No chunk may lie in two parts, nor may one be filled up, as its state would decay further.
     part = length // parts_along(axis)
-    fits = max(n for n in range(1, min(chunk, part) + 1) if part % n == 0)
-    # a state for each few steps would take more memory than gathering time does
-    chunk, axis = (fits, axis) if 4 * fits >= min(chunk, part) else (chunk, None)
+    most = min(chunk, part)
+    fits = max(n for n in range(1, most + 1) if part % n == 0)
+    if 4 * fits >= most:
+      chunk = fits
+    else:  # a state for each few steps would take more memory than all of time does
+      axis = None
   h_BFN, made, whole = _complex(h_BFN, a_FN, u_BTF), [], length // chunk * chunk
   for start, end, size in ((0, whole, chunk), (whole, length, length - whole)):
     if start < end:

@@ -5,7 +5,7 @@ Where a state goes in linearly, a part of time is one long step: what it does to
 by a decay, or a matrix, and by its last state from an empty one. Devices tell each other these, and
 in gradients the states at the borders of parts. Each makes them of its own part, finds the state
 that comes in by taking the steps of the parts before, and goes through its part once more from
-there. Martin and Cundy 2018 (arXiv:1709.04057, section 2.2) do so for diagonal recurrences, LASP-2
+there. Martin and Cundy 2018 (arXiv:1709.04057) do so for diagonal recurrences, LASP-2
 (arXiv:2502.07563) for linear attention.
 """
 

@@ -48,8 +48,8 @@ def scaling(groups: Mapping[str, Drawn]) -> bytes:
       x = np.geomspace(flops_B.min(), flops_B.max(), 100)
       panels[0].plot(x, [drawn.law(at) for at in x], color=color, linewidth=1)
       for rank, curve in enumerate(drawn.curves):
-        shade = dict(color=color, alpha=0.4 + 0.6 * (rank + 1) / len(drawn.curves) - 0.001)
-        said = f"{name}, {curve.flops:.2g} FLOPs" if len(groups) > 1 else f"{curve.flops:.2g} FLOPs"
+        shade = dict(color=color, alpha=0.4 + 0.6 * (rank + 1) / len(drawn.curves))
+        said = f"{name}, " * (len(groups) > 1) + f"{curve.flops:.2g} FLOPs"
         panels[1].plot(curve.size_S, curve.loss_S, "o", markersize=4, label=said, **shade)
         x = np.geomspace(curve.size_S.min(), curve.size_S.max(), 100)
         if curve.law:

@@ -87,9 +87,13 @@ def resampled(
   draw = np.random.default_rng(seed)
   found = []
   for _ in range(samples):
-    drawn = [np.mean(draw.choice(each, len(each))) for each in seeds]
-    found.append(fitted(x_PX, np.array(drawn), start=law.exponents))
+    found.append(fitted(x_PX, _redrawn(seeds, draw), start=law.exponents))
   return law, found
+
+
+def _redrawn(seeds: Sequence[Sequence[float]], draw: np.random.Generator) -> np.ndarray:
+  """Of each point the mean of seeds that are drawn anew from its own, [P]."""
+  return np.array([np.mean(draw.choice(each, len(each))) for each in seeds])
 
 
 def middle(values: Sequence[float]) -> tuple[float, float]:
@@ -166,17 +170,13 @@ def growth(
   draw = np.random.default_rng(0)
 
   def exponent(losses: Sequence[np.ndarray]) -> float | None:
-    found = [optimum(*each) for each in zip(sizes, losses, strict=True)]
-    best = [one.best for one in found if one]
-    return (
-      float(np.polyfit(np.log(flops_B), np.log(best), 1)[0]) if len(best) == len(found) else None
-    )
+    best = [one.best for one in map(optimum, sizes, losses) if one]
+    if len(best) < len(sizes):
+      return None
+    return float(np.polyfit(np.log(flops_B), np.log(best), 1)[0])
 
   of_means = exponent([np.array([np.mean(each) for each in budget]) for budget in seeds])
-  drawn = [
-    exponent([np.array([np.mean(draw.choice(each, len(each))) for each in of]) for of in seeds])
-    for _ in range(samples)
-  ]
+  drawn = [exponent([_redrawn(budget, draw) for budget in seeds]) for _ in range(samples)]
   known = [one for one in drawn if one is not None]
   if of_means is None or len(known) < 0.95 * samples:
     return None
